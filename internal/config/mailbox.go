@@ -1,0 +1,125 @@
+package config
+
+import (
+	"maps"
+	"regexp"
+	"slices"
+
+	"snapmerge/merge"
+)
+
+// mailboxName keeps a name usable as a file name and as an argument.
+var mailboxName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]*$`)
+
+// parse reads a whole file; stores as for load and LoadPolicies.
+func parse(file string, data []byte, stores bool) (*Config, error) {
+	d, err := newDocument(file, data)
+	if err != nil {
+		return nil, err
+	}
+	c := &Config{StateDir: "/var/lib/snapmerge"}
+	top := d.table()
+	if stores {
+		read(top, "state_dir", &c.StateDir, text(absolutePath))
+	} else {
+		top.take("state_dir")
+	}
+	base := builtin()
+	readMailbox(top.sub("defaults"), &base, stores)
+	mailboxes := top.sub("mailbox")
+	top.end()
+
+	for _, name := range slices.Sorted(maps.Keys(mailboxes.keys)) {
+		m := base
+		m.Name, m.Folders = name, nil
+		if !mailboxName.MatchString(name) {
+			mailboxes.fail(name, "wants a name of letters, digits, \".\", \"_\" and \"-\", not beginning with \".\" or \"-\"")
+		}
+		readMailbox(mailboxes.sub(name), &m, stores)
+		m.Folders = append(m.Folders, base.Folders...)
+		c.Mailboxes = append(c.Mailboxes, m)
+	}
+	if len(c.Mailboxes) == 0 {
+		d.fail("mailbox", "there is none, wants a section [mailbox.NAME.offline] and [mailbox.NAME.online]")
+	}
+	if stores {
+		d.checkStores(c.Mailboxes)
+	}
+	if err := d.err(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// builtin is a mailbox that configures nothing.
+func builtin() Mailbox {
+	p := merge.DefaultPolicy()
+	return Mailbox{
+		Merge: Merge{Prefer: p.Prefer, DeletedOnline: p.DeletedOnline,
+			DeletedOffline: p.DeletedOffline, MaxDeletions: p.MaxDeletions},
+		Rotate: Rotate{PreserveMin: "2d", Preserve: "14d 8w 12m *y"},
+	}
+}
+
+// readMailbox reads [defaults] or one [mailbox.NAME] over what m holds already.
+func readMailbox(t *table, m *Mailbox, stores bool) {
+	offline, online := t.sub("offline"), t.sub("online")
+	readMerge(t.sub("merge"), &m.Merge)
+	rotate := t.sub("rotate")
+	for _, folder := range t.list("folder") {
+		m.Folders = append(m.Folders, readRule(folder))
+	}
+	if stores {
+		readStore(offline, &m.Offline)
+		online.refuse("a remote online side is not supported yet", "host", "ssh", "agent")
+		readStore(online, &m.Online)
+		readRotate(rotate, &m.Rotate)
+		t.refuse("limits are not supported yet", "limits")
+		t.refuse("hooks are not supported yet", "hooks")
+	} else {
+		m.Rotate = Rotate{}
+		delete(t.keys, "limits")
+		delete(t.keys, "hooks")
+	}
+	t.end()
+}
+
+func readStore(t *table, s *Store) {
+	read(t, "path", &s.Path, text(absolutePath))
+	read(t, "snapshots", &s.Snapshots, text(absolutePath))
+	read(t, "layout", &s.Layout.FS, text(layoutFS))
+	read(t, "encoding", &s.Layout.UTF8, text(encodingUTF8))
+	t.end()
+}
+
+func readMerge(t *table, m *Merge) {
+	read(t, "prefer", &m.Prefer, text(merge.ParsePrefer))
+	read(t, "deleted_online", &m.DeletedOnline, text(merge.ParseDeletion))
+	read(t, "deleted_offline", &m.DeletedOffline, text(merge.ParseDeletion))
+	read(t, "max_deletions", &m.MaxDeletions, count)
+	read(t, "include_new", &m.IncludeNew, includeNew)
+	t.end()
+}
+
+func readRotate(t *table, r *Rotate) {
+	read(t, "preserve_min", &r.PreserveMin, text(preserveMin))
+	read(t, "preserve", &r.Preserve, text(preserve))
+	t.end()
+}
+
+func readRule(t *table) merge.Rule {
+	var r merge.Rule
+	if _, ok := t.keys["match"]; !ok {
+		t.doc.fail(t.path, "match is missing, the pattern of the folders that this is about")
+	}
+	read(t, "match", &r.Match, text(pattern))
+	read(t, "skip", &r.Skip, boolean)
+	read(t, "deleted_online", &r.DeletedOnline, optional(text(merge.ParseDeletion)))
+	read(t, "deleted_offline", &r.DeletedOffline, optional(text(merge.ParseDeletion)))
+	read(t, "keep", &r.Keep, optional(text(merge.ParseKeep)))
+	read(t, "keep_flagged", &r.KeepFlagged, optional(boolean))
+	t.refuse("keeping mail by its sender is not supported yet", "keep_from")
+	t.refuse("archive folders are not supported yet", "archive_online", "archive_offline")
+	t.end()
+	return r
+}

@@ -1,0 +1,94 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+)
+
+// checkStores reports paths that are missing, and paths that would let one
+// store or its snapshots become a part of another.
+func (d *document) checkStores(mailboxes []Mailbox) {
+	owner := map[string]string{} // side and snapshot directory → mailbox
+	for _, m := range mailboxes {
+		d.checkMailbox(m)
+		for _, s := range m.sides() {
+			if s.Snapshots == "" {
+				continue
+			}
+			// Snapshots are named by side and sync number: two mailboxes in one
+			// directory would take each other's.
+			id := s.name + " " + s.Snapshots
+			if other, ok := owner[id]; ok {
+				d.failIn(m.Name, s.name, "snapshots", fmt.Sprintf("%q has the %s snapshots of mailbox %q already", s.Snapshots, s.name, other))
+			} else {
+				owner[id] = m.Name
+			}
+		}
+	}
+}
+
+type side struct {
+	name string
+	Store
+}
+
+func (m Mailbox) sides() []side {
+	return []side{{"offline", m.Offline}, {"online", m.Online}}
+}
+
+// checkMailbox reports missing paths of a mailbox, and those that lie inside
+// each other. The two snapshot directories may be one.
+func (d *document) checkMailbox(m Mailbox) {
+	type place struct{ side, key, path string }
+	var places []place
+	for _, s := range m.sides() {
+		for _, p := range []place{{s.name, "path", s.Path}, {s.name, "snapshots", s.Snapshots}} {
+			if p.path == "" {
+				d.missing(m.Name, p.side, p.key)
+				continue
+			}
+			for _, q := range places {
+				if p.key == "snapshots" && q.key == "snapshots" {
+					continue
+				}
+				if how := relation(p.path, q.path); how != "" {
+					d.failIn(m.Name, p.side, p.key, fmt.Sprintf("%q %s %s.%s, wants a path outside", p.path, how, q.side, q.key))
+				}
+			}
+			places = append(places, p)
+		}
+	}
+}
+
+// relation says how two clean paths overlap, "" if they do not.
+func relation(a, b string) string {
+	switch {
+	case a == b:
+		return "is also"
+	case strings.HasPrefix(a, strings.TrimSuffix(b, "/")+"/"):
+		return "lies inside"
+	case strings.HasPrefix(b, strings.TrimSuffix(a, "/")+"/"):
+		return "contains"
+	}
+	return ""
+}
+
+// missing reports a key that neither the mailbox nor [defaults] has, at the
+// header of its section. If it is there with a bad value, that has been said.
+func (d *document) missing(name, side, key string) {
+	box := joinKey("mailbox", name)
+	section := joinKey(box, side)
+	for _, path := range []string{joinKey(section, key), joinKey(joinKey("defaults", side), key)} {
+		if _, ok := d.at[path]; ok {
+			return
+		}
+	}
+	d.fail(section, key+" is missing, wants an absolute path", section, box)
+}
+
+// failIn reports a value at the mailbox's own key, else at that of [defaults]
+// which it was taken from.
+func (d *document) failIn(name, side, key, text string) {
+	path := joinKey(joinKey(joinKey("mailbox", name), side), key)
+	d.fail(path, text, path, joinKey(joinKey("defaults", side), key))
+}

@@ -1,0 +1,201 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+
+	"snapmerge/internal/config"
+	"snapmerge/internal/state"
+	"snapmerge/merge"
+	"snapmerge/snapshot"
+	"snapmerge/tree"
+)
+
+// load reads what the last sync left, and what an interrupted one was doing.
+func (r *run) load(stateDir string) error {
+	rec, damaged, err := state.NewestRecord(r.dir)
+	if err != nil {
+		return err
+	}
+	for _, d := range damaged {
+		r.notes = append(r.notes, fmt.Sprintf("%v: compared with an older sync instead", d))
+	}
+	if r.decided, err = state.ReadDecisions(r.dir); err != nil {
+		return err
+	}
+	if err := r.loadJournal(rec); err != nil {
+		return err
+	}
+	if err := r.openIndex(stateDir); err != nil {
+		return err
+	}
+	if err := r.loadState(rec); err != nil {
+		return err
+	}
+	return r.clean()
+}
+
+// loadJournal reads the journal of a sync that did not get as far as its record.
+func (r *run) loadJournal(rec *state.Record) error {
+	in, acks, err := state.ReadJournal(r.dir)
+	if errors.Is(err, state.ErrNoIntent) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if rec != nil && rec.Sync >= in.Sync {
+		return state.RemoveJournal(r.dir) // it was only the last step that was missing
+	}
+	r.interrupted, r.acks = in, acks
+	return nil
+}
+
+func (r *run) openIndex(stateDir string) error {
+	if err := os.MkdirAll(stateDir, 0o700); err != nil {
+		return fmt.Errorf("state directory: %w", err)
+	}
+	path := IndexPath(stateDir, r.mb.Name)
+	var err error
+	if r.index, err = state.Open(path); errors.Is(err, state.ErrRebuild) {
+		if err = state.Discard(path); err == nil {
+			r.index, err = state.Open(path)
+		}
+	}
+	return err
+}
+
+// IndexPath is where a mailbox's index is.
+func IndexPath(stateDir, mailbox string) string { return filepath.Join(stateDir, mailbox+".db") }
+
+// loadState takes the state from the index if that is of the newest record, else
+// makes it from the two base snapshots.
+func (r *run) loadState(rec *state.Record) error {
+	r.last = &state.State{Trees: [2]*tree.Tree{{}, {}}}
+	if rec == nil {
+		return nil
+	}
+	meta, err := r.index.Meta()
+	if err == nil && meta == rec.Meta {
+		if r.last, err = r.index.Load(); err == nil {
+			return nil
+		}
+	}
+	if err != nil && !errors.Is(err, state.ErrRebuild) {
+		return err
+	}
+	trees, err := r.baseTrees(rec)
+	if errors.Is(err, fs.ErrNotExist) {
+		r.last = &state.State{Trees: [2]*tree.Tree{{}, {}}}
+		r.notes = append(r.notes, fmt.Sprintf("the index and a snapshot of sync %d are both gone: compared as in a first sync, so nothing counts as deleted", rec.Sync))
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if r.last, err = state.Rebuild(trees, rec); err != nil {
+		return err
+	}
+	return r.index.Replace(r.last)
+}
+
+func (r *run) baseTrees(rec *state.Record) (trees [2]*tree.Tree, err error) {
+	for _, side := range merge.Sides {
+		r.opt.Progress("rebuild index", int(side), 2)
+		z, err := openFrozen(r.store(side), rec.Snapshots[side])
+		if err != nil {
+			return trees, fmt.Errorf("rebuild index: %w", err)
+		}
+		trees[side], err = tree.Scan(z.root, r.store(side).Layout)
+		z.root.Close()
+		if err != nil {
+			return trees, fmt.Errorf("rebuild index: %s: %w", side, err)
+		}
+	}
+	return trees, nil
+}
+
+// clean chooses the number of this sync and removes the snapshots of runs that
+// ended before they had changed anything. Numbers are not used twice: those of
+// an interrupted sync stay, for it may have deleted mail that only they hold.
+func (r *run) clean() error {
+	newest := r.last.Sync
+	if recs, err := state.ListRecords(r.dir); err != nil {
+		return err
+	} else if len(recs) > 0 {
+		newest = max(newest, recs[len(recs)-1])
+	}
+	recorded := newest
+	if r.interrupted != nil {
+		newest = max(newest, r.interrupted.Sync)
+	}
+	for _, side := range merge.Sides {
+		list, err := snapshot.List(r.store(side).Snapshots)
+		if err != nil {
+			return err
+		}
+		for _, e := range list {
+			if e.Side != side.String() || e.Sync <= recorded || r.interrupted != nil && e.Sync <= r.interrupted.Sync {
+				continue
+			}
+			if err := snapshot.Delete(r.store(side).Snapshots, e.Name); err != nil {
+				return err
+			}
+		}
+	}
+	r.n = newest + 1
+	return nil
+}
+
+// findLost looks whether both stores are the ones of the last sync, with their
+// base snapshots. If not, what is absent there was not deleted by anybody.
+func (r *run) findLost() {
+	if r.last.Sync == 0 {
+		return
+	}
+	for _, side := range merge.Sides {
+		was, is := r.last.Stores[side], r.meta.Stores[side]
+		base, err := storeID(r.store(side), r.last.Snapshots[side])
+		switch {
+		case was.Live != is.Live:
+			r.notes = append(r.notes, fmt.Sprintf("%s is another subvolume than at sync %d (restored, or a new disk): nothing that is missing there counts as deleted", side, r.last.Sync))
+		case err != nil || base.Snapshot != was.Snapshot:
+			r.notes = append(r.notes, fmt.Sprintf("%s has lost its snapshot of sync %d: nothing that is missing there counts as deleted", side, r.last.Sync))
+		default:
+			continue
+		}
+		r.lost[side] = true
+	}
+}
+
+func storeID(s config.Store, snapshotName string) (state.StoreID, error) {
+	live, err := snapshot.Read(s.Path)
+	if err != nil {
+		return state.StoreID{}, err
+	}
+	snap, err := snapshot.Read(filepath.Join(s.Snapshots, snapshotName))
+	if err != nil {
+		return state.StoreID{}, err
+	}
+	return state.StoreID{Live: live.UUID.String(), Snapshot: snap.UUID.String()}, nil
+}
+
+// decisions returns all answers that are in force.
+func (r *run) decisions() map[string]merge.Decision {
+	out := map[string]merge.Decision{}
+	for id, d := range r.allDecided() {
+		out[id] = d.Decision
+	}
+	return out
+}
+
+func (r *run) allDecided() map[string]state.Decided {
+	out := map[string]state.Decided{}
+	maps.Copy(out, r.last.Decisions)
+	maps.Copy(out, r.decided)
+	return out
+}

@@ -1,0 +1,202 @@
+package engine
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"snapmerge/internal/state"
+	"snapmerge/merge"
+	"snapmerge/tree"
+)
+
+// record puts together what this sync leaves: its report, and the complete
+// difference between what both sides agreed on and what the snapshots show.
+// Before a dry run ends, it is what the sync would have left.
+func (r *run) record(finished time.Time) *state.Record {
+	rec := &state.Record{Meta: r.meta, Started: r.now0, Finished: finished}
+	rec.Pending = state.Pending{
+		Agreed: r.settled(), Folders: r.agreedFolders(), Held: r.held(), Own: r.own(),
+		Refused: r.refused, Rules: r.rules(),
+	}
+	rec.Pending.Decisions = r.keptDecisions()
+	for _, m := range r.in.Messages {
+		if m.Differ {
+			rec.Pending.Differs = append(rec.Pending.Differs, m.ID)
+		}
+	}
+	rec.Report = r.report(rec)
+	rec.Report.Seconds = finished.Sub(r.now0).Seconds()
+	return rec
+}
+
+// results returns the results of the steps of an action.
+func (r *run) results(message string) func(side merge.Side, slot int) ([]state.StepResult, bool) {
+	return func(side merge.Side, slot int) ([]state.StepResult, bool) {
+		var out []state.StepResult
+		for _, s := range r.byMessage[message] {
+			if s.side == side && s.action.Slot == slot {
+				out = append(out, s.effect(r.opt.DryRun))
+			}
+		}
+		return out, len(out) > 0
+	}
+}
+
+// effect is what became of a step; before a dry run ends, what would have.
+func (s *step) effect(dry bool) state.StepResult {
+	switch {
+	case dry:
+		return state.StepResult{Effect: state.Done}
+	case s.result == nil:
+		return state.StepResult{Effect: state.Failed, Why: "not begun"}
+	}
+	return *s.result
+}
+
+// settled returns the messages whose agreed state is not what the snapshots show.
+func (r *run) settled() []state.AgreedMessage {
+	r.byMessage = map[string][]*step{}
+	for _, s := range r.list {
+		if s.action != nil {
+			r.byMessage[s.action.Message] = append(r.byMessage[s.action.Message], s)
+		}
+	}
+	var out []state.AgreedMessage
+	add := func(message string, base [2][]tree.Placement) {
+		for _, side := range merge.Sides {
+			if !samePlacements(base[side], r.now[side].placements(message)) {
+				out = append(out, state.AgreedMessage{Message: message, Base: base})
+				return
+			}
+		}
+	}
+	for _, o := range r.plan.Outcomes {
+		add(o.Message, o.Settle(haves(o, r.results(o.Message))))
+	}
+	for _, m := range r.waiting {
+		add(m, [2][]tree.Placement{})
+	}
+	slices.SortFunc(out, func(a, b state.AgreedMessage) int { return strings.Compare(a.Message, b.Message) })
+	return out
+}
+
+func samePlacements(a, b []tree.Placement) bool { return slices.EqualFunc(a, b, samePlacement) }
+
+// samePlacement compares what is agreed on: folder, flags, keywords.
+func samePlacement(a, b tree.Placement) bool {
+	return a.Folder == b.Folder && a.Flags == b.Flags && slices.EqualFunc(a.Keywords, b.Keywords, func(x, y string) bool {
+		return tree.KeywordKey(x) == tree.KeywordKey(y)
+	})
+}
+
+// agreedFolders returns the folders that both sides have now, and those that
+// one side has removed and the other could not yet.
+func (r *run) agreedFolders() []string {
+	var have [2]map[string]bool
+	names := map[string]string{}
+	for _, side := range merge.Sides {
+		have[side] = map[string]bool{}
+		for _, f := range r.now[side].Folders {
+			have[side][f.Name] = true
+		}
+		for _, f := range r.in.Folders[side] {
+			if f.From != "" && f.From != f.Name {
+				names[f.From] = f.Name
+			}
+		}
+	}
+	for _, s := range r.list {
+		if s.folder == nil || s.effect(r.opt.DryRun).Effect != state.Done {
+			continue
+		}
+		delete(have[s.side], s.folder.From)
+		if s.folder.To != "" {
+			have[s.side][s.folder.To] = true
+		}
+	}
+	out := map[string]bool{}
+	for f := range have[merge.Online] {
+		if have[merge.Offline][f] {
+			out[f] = true
+		}
+	}
+	for _, f := range r.in.Agreed {
+		f = rename(names, f)
+		if have[merge.Online][f] || have[merge.Offline][f] {
+			out[f] = true
+		}
+	}
+	return sortedKeys(out)
+}
+
+// own returns the files that this sync made at home. The next snapshot shows
+// them, and their inode tells then which message they are even if a client has
+// moved them and Dovecot has given them another name.
+func (r *run) own() []state.OwnFile {
+	var out []state.OwnFile
+	for _, s := range r.list {
+		if s.action != nil && s.action.Op == merge.Place && s.result != nil && s.result.File != nil {
+			out = append(out, state.OwnFile{Side: s.side, Message: s.action.Message, File: *s.result.File})
+		}
+	}
+	return out
+}
+
+// keptDecisions returns the answers that go on counting: those that closed
+// something for as long as it is so, and those that could not be carried out.
+func (r *run) keptDecisions() map[string]state.Decided {
+	all := r.allDecided()
+	out := map[string]state.Decided{}
+	for _, c := range r.plan.Closed {
+		out[c.ID] = all[c.ID]
+	}
+	for _, m := range r.in.Messages {
+		id := merge.ConflictID(m.ID, m.Base)
+		if d, ok := all[id]; ok && r.unfinished(m.ID) {
+			out[id] = d
+		}
+	}
+	for _, ref := range r.refused[merge.Online] {
+		c := refusal(ref)
+		if d, ok := all[c.ID]; ok && d.State == c.State {
+			out[c.ID] = d
+		}
+	}
+	maps.DeleteFunc(out, func(_ string, d state.Decided) bool { return d.State == "" })
+	return out
+}
+
+func (r *run) unfinished(message string) bool {
+	for _, s := range r.byMessage[message] {
+		if s.effect(r.opt.DryRun).Effect != state.Done {
+			return true
+		}
+	}
+	return false
+}
+
+// commit brings the index up to the record. It is a cache: if it does not fit,
+// it is filled anew.
+func (r *run) commit(rec *state.Record) error {
+	next := state.Next{Meta: rec.Meta, Changes: r.ids.changes, MessageOf: r.messageOf, Pending: rec.Pending}
+	err := r.index.Commit(next)
+	if err == nil {
+		return nil
+	}
+	s := &state.State{Meta: rec.Meta, Pending: rec.Pending}
+	for _, side := range merge.Sides {
+		s.Trees[side], s.Messages[side] = r.now[side].Tree, r.now[side].of
+	}
+	return r.index.Replace(s)
+}
+
+func (r *run) messageOf(side merge.Side, f tree.File) string {
+	now := r.now[side]
+	i, ok := slices.BinarySearchFunc(now.Files, f, tree.File.Compare)
+	if !ok {
+		return ""
+	}
+	return now.of[i]
+}

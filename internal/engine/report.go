@@ -1,0 +1,225 @@
+package engine
+
+import (
+	"bytes"
+	"time"
+
+	"snapmerge/internal/state"
+	"snapmerge/merge"
+	"snapmerge/tree"
+)
+
+// report says what was done, from the results of the steps.
+func (r *run) report(rec *state.Record) state.Report {
+	rep := state.Report{Met: r.plan.Conflicts, Actions: r.recovered}
+	for i, s := range r.list {
+		res := s.effect(r.opt.DryRun)
+		res.Step = i
+		rep.Actions = append(rep.Actions, reportStep(s.intent(), res))
+	}
+	count(&rep)
+	for _, h := range rec.Pending.Held {
+		rep.Held++
+		if h.Kind == merge.Refused && h.Since == r.n {
+			rep.Refused++
+		}
+	}
+	for _, c := range rep.Met {
+		if c.Kind != merge.DeletedOnline && c.Kind != merge.DeletedOffline {
+			rep.Conflicts++
+		}
+	}
+	rep.WaitingInNew = len(r.waiting)
+	return rep
+}
+
+// count counts actions, not files: several files of one message in a folder are
+// one action.
+func count(rep *state.Report) {
+	type once struct {
+		side                  merge.Side
+		op, message, from, to string
+	}
+	seen := map[once]bool{}
+	for _, a := range rep.Actions {
+		id := once{a.Side, a.Op, a.Message, a.From, a.To}
+		if seen[id] {
+			continue
+		}
+		seen[id] = true
+		if a.Effect == state.Raced {
+			rep.Raced++
+		}
+		if a.Effect != state.Done {
+			continue
+		}
+		c := &rep.Offline
+		if a.Side == merge.Online {
+			c = &rep.Online
+		}
+		switch a.Op {
+		case merge.Place.String():
+			c.Placed++
+		case merge.Copy.String():
+			c.Copied++
+		case merge.Move.String():
+			c.Moved++
+		case merge.Flag.String():
+			c.Flagged++
+		case merge.Delete.String():
+			c.Deleted++
+		case merge.Expire.String():
+			c.Expired++
+		default:
+			c.Folders++
+		}
+	}
+}
+
+func reportStep(s state.Step, res state.StepResult) state.ReportAction {
+	a := state.ReportAction{Effect: res.Effect, Why: res.Why}
+	if s.Folder != nil {
+		a.Side, a.Op, a.From, a.To = s.Folder.Side, s.Folder.Op.String(), s.Folder.From, s.Folder.To
+		return a
+	}
+	a.Side, a.Op, a.Message, a.Rule = s.Action.Side, s.Action.Op.String(), s.Action.Message, s.Action.Rule
+	a.From, a.To = s.Action.From, s.Action.To
+	if s.Before != nil && s.Action.From != "" {
+		a.Before = named(s.Before.Name, nil)
+	}
+	if f := cmpFile(res.File, s.After); f != nil {
+		a.After = named(f.Name, s.Action.Keywords)
+	}
+	return a
+}
+
+func cmpFile(done, planned *tree.File) *tree.File {
+	if done != nil {
+		return done
+	}
+	return planned
+}
+
+func named(name string, keywords []string) *state.Named {
+	n, _ := tree.ParseName(name)
+	return &state.Named{Name: name, Flags: n.Flags, Keywords: keywords}
+}
+
+// held returns what waits for a person after this sync.
+func (r *run) held() []state.Held {
+	before := map[string]state.Held{}
+	for _, h := range r.last.Held {
+		before[h.ID] = h
+	}
+	var out []state.Held
+	for _, c := range r.plan.Conflicts {
+		if !c.Kind.Waits() {
+			continue
+		}
+		old, known := before[c.ID]
+		h := state.Held{Conflict: c, Since: r.n, Source: r.readable(c.Message, old.Source)}
+		if known {
+			h.Since = old.Since
+		}
+		h.From, h.Subject, h.Date = r.headers(c.Message, h.Source)
+		out = append(out, h)
+	}
+	decided := r.decisions()
+	for _, ref := range r.refused[merge.Online] {
+		c := refusal(ref)
+		if d, ok := decided[c.ID]; ok && d.State == c.State {
+			continue
+		}
+		h := state.Held{Conflict: c, Since: r.n}
+		if old, ok := before[c.ID]; ok {
+			h.Since = old.Since
+		}
+		out = append(out, h)
+	}
+	return out
+}
+
+// refusal is the conflict about an entry of online's store that is no mail.
+func refusal(ref tree.Refused) merge.Conflict {
+	id := merge.ConflictID("refused\x00"+ref.Path, [2][]tree.Placement{})
+	return merge.Conflict{ID: id, Kind: merge.Refused, Message: ref.Path, State: ref.Why, Note: ref.Why}
+}
+
+// readable finds where home's copy of a message can be read, now and, as the
+// snapshot is kept for it, later. old is where an earlier sync found it.
+func (r *run) readable(message string, old *state.SnapshotFile) *state.SnapshotFile {
+	if old != nil {
+		return old
+	}
+	if fs := r.now[merge.Offline].all(message); len(fs) > 0 {
+		if s, err := r.frozen[merge.Offline].file(fs[0]); err == nil {
+			return &state.SnapshotFile{Snapshot: r.meta.Snapshots[merge.Offline], Path: s.path}
+		}
+	}
+	if s, err := r.homeSource(message); s != nil && err == nil {
+		return &state.SnapshotFile{Snapshot: s.in.name, Path: s.path}
+	}
+	return nil
+}
+
+// headers reads what a list shows of a message. It helps a person and decides
+// nothing, so a message that can not be read has none.
+func (r *run) headers(message string, at *state.SnapshotFile) (from, subject, date string) {
+	src := &source{}
+	switch {
+	case at != nil:
+		z, err := r.openOld(r.mb.Offline, at.Snapshot)
+		if err != nil {
+			return
+		}
+		src = &source{in: z, path: at.Path}
+	default:
+		fs := r.now[merge.Online].all(message)
+		if len(fs) == 0 {
+			return
+		}
+		var err error
+		if src, err = r.frozen[merge.Online].file(fs[0]); err != nil {
+			return
+		}
+	}
+	f, err := src.open()
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	return readHeaders(f)
+}
+
+// result is what the caller gets.
+func (r *run) result(rec *state.Record) *Result {
+	res := &Result{Record: rec, DryRun: r.opt.DryRun, Notes: r.notes, Stale: map[string]int{}}
+	if r.interrupted != nil {
+		res.Interrupted = r.interrupted.Sync
+	}
+	week := r.now0.Add(-7 * 24 * time.Hour)
+	for _, m := range r.waiting {
+		for _, f := range r.now[merge.Online].all(m) {
+			if received(f).Before(week) {
+				res.Stale[f.Folder]++
+			}
+		}
+	}
+	return res
+}
+
+func received(f tree.File) time.Time { return time.Unix(0, f.Mtime).UTC() }
+
+// rules is a fingerprint of what the configuration says about folders. When it
+// is another one, every message is looked at once more.
+func (r *run) rules() string {
+	var b bytes.Buffer
+	for _, rule := range r.policy.Rules {
+		if rule.Skip {
+			b.WriteString(rule.Match + "\n")
+		} else {
+			b.WriteString("!" + rule.Match + "\n")
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,244 @@
+package state
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+
+	"zombiezen.com/go/sqlite"
+	"zombiezen.com/go/sqlite/sqlitex"
+
+	"snapmerge/merge"
+	"snapmerge/tree"
+)
+
+// An Entry is a file of a base snapshot and its message.
+type Entry struct {
+	Side    merge.Side
+	File    tree.File
+	Message string
+}
+
+// Meta returns the sync that the index was last brought up to; zero if none.
+func (x *Index) Meta() (Meta, error) {
+	h, err := x.head()
+	return h.Meta, err
+}
+
+// Pending returns what was pending after that sync. The cost does not depend on
+// the size of the mailbox.
+func (x *Index) Pending() (Pending, error) {
+	h, err := x.head()
+	if err != nil {
+		return Pending{}, err
+	}
+	folders, err := x.folders()
+	if err != nil {
+		return Pending{}, err
+	}
+	h.Pending.Pairs, err = x.pairs(folders)
+	return h.Pending, err
+}
+
+// head is the row "state" of the table meta.
+type head struct {
+	Meta    Meta
+	Pending Pending
+}
+
+func (x *Index) head() (h head, err error) {
+	err = sqlitex.Execute(x.conn, "SELECT value FROM meta WHERE key = 'state'", &sqlitex.ExecOptions{
+		ResultFunc: func(s *sqlite.Stmt) error {
+			if err := decode([]byte(s.ColumnText(0)), &h); err != nil {
+				return fmt.Errorf("%w: %w", ErrRebuild, err)
+			}
+			return nil
+		}})
+	return h, x.readError(err)
+}
+
+func (x *Index) readError(err error) error {
+	if err != nil {
+		return fmt.Errorf("read index %q: %w", x.path, asRebuild(err))
+	}
+	return nil
+}
+
+// Load returns everything. Time and memory go with the size of the mailbox.
+func (x *Index) Load() (*State, error) {
+	s := &State{}
+	var err error
+	if s.Meta, err = x.Meta(); err != nil {
+		return nil, err
+	}
+	if s.Pending, err = x.Pending(); err != nil {
+		return nil, err
+	}
+	for _, side := range merge.Sides {
+		if s.Trees[side], s.Messages[side], err = x.Tree(side); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// Tree returns the tree of that side's base snapshot, without Refused, and the
+// message of each of its files. A file's Ctime is that of the sync in which it
+// was last seen to change otherwise ([tree.Diff]).
+func (x *Index) Tree(side merge.Side) (*tree.Tree, []string, error) {
+	rows, err := x.folders()
+	if err != nil {
+		return nil, nil, err
+	}
+	t := &tree.Tree{}
+	for _, r := range rows {
+		if r.side == side {
+			t.Folders = append(t.Folders, r.Folder)
+		}
+	}
+	var entries []Entry
+	for e, err := range x.Files(side) {
+		if err != nil {
+			return nil, nil, err
+		}
+		entries = append(entries, e)
+	}
+	slices.SortFunc(entries, Entry.compare)
+	messages := make([]string, len(entries))
+	t.Files = make([]tree.File, len(entries))
+	for i, e := range entries {
+		t.Files[i], messages[i] = e.File, e.Message
+	}
+	t.Sort()
+	return t, messages, nil
+}
+
+func (e Entry) compare(f Entry) int {
+	if c := int(e.Side) - int(f.Side); c != 0 {
+		return c
+	}
+	return e.File.Compare(f.File)
+}
+
+// Files yields the files of that side's base snapshot in no order, one row at a
+// time. After an error it ends. The index must not be used for anything else
+// meanwhile.
+func (x *Index) Files(side merge.Side) iter.Seq2[Entry, error] {
+	return func(yield func(Entry, error) bool) {
+		folders, err := x.folders()
+		if err != nil {
+			yield(Entry{}, err)
+			return
+		}
+		stopped := false
+		err = x.each(folders, "side = ?", []any{int64(side)}, func(e Entry) error {
+			if !yield(e, nil) {
+				stopped = true
+				return errStop
+			}
+			return nil
+		})
+		if err != nil && !stopped {
+			yield(Entry{}, err)
+		}
+	}
+}
+
+var errStop = errors.New("stopped by the caller")
+
+// ByMessage returns the files of a message, both sides', in order.
+func (x *Index) ByMessage(message string) ([]Entry, error) {
+	return x.find("message = ?", message)
+}
+
+// ByKey returns the files of both sides with that key in their names, in order.
+func (x *Index) ByKey(key string) ([]Entry, error) {
+	return x.find("(message = ?1 AND key IS NULL OR key = ?1)", key)
+}
+
+// ByIno returns the files of one side with that inode number, in order. There
+// are several after a COPY, which makes hard links.
+func (x *Index) ByIno(side merge.Side, ino uint64) ([]Entry, error) {
+	return x.find("side = ? AND ino = ?", int64(side), int64(ino))
+}
+
+// ByFolder returns the files of a folder of one side, in order.
+func (x *Index) ByFolder(side merge.Side, folder string) ([]Entry, error) {
+	return x.find("folder = (SELECT id FROM folder WHERE side = ? AND name = ?)", int64(side), folder)
+}
+
+func (x *Index) find(where string, args ...any) (out []Entry, err error) {
+	folders, err := x.folders()
+	if err != nil {
+		return nil, err
+	}
+	err = x.each(folders, where, args, func(e Entry) error {
+		out = append(out, e)
+		return nil
+	})
+	slices.SortFunc(out, Entry.compare)
+	return out, err
+}
+
+// each calls f for every file for which the condition holds.
+func (x *Index) each(folders map[int64]*folderRow, where string, args []any, f func(Entry) error) error {
+	return x.readError(sqlitex.Execute(x.conn,
+		"SELECT folder, isnew, name, ino, size, mtime, ctime, message FROM file WHERE "+where,
+		&sqlitex.ExecOptions{Args: args, ResultFunc: func(s *sqlite.Stmt) error {
+			row := folders[s.ColumnInt64(0)]
+			if row == nil {
+				return fmt.Errorf("%w: a file without a folder", ErrRebuild)
+			}
+			e := Entry{Side: row.side, Message: s.ColumnText(7), File: tree.File{
+				Folder: row.Name,
+				New:    s.ColumnBool(1),
+				Name:   s.ColumnText(2),
+				Ino:    uint64(s.ColumnInt64(3)),
+				Size:   s.ColumnInt64(4),
+				Mtime:  s.ColumnInt64(5),
+				Ctime:  s.ColumnInt64(6),
+			}}
+			if strings.HasPrefix(e.File.Name, e.Message) {
+				e.Message = e.File.Name[:len(e.Message)] // one string in memory, not two
+			}
+			return f(e)
+		}}))
+}
+
+// A folderRow is a row of the table folder.
+type folderRow struct {
+	tree.Folder
+	id   int64
+	side merge.Side
+}
+
+func (x *Index) folders() (map[int64]*folderRow, error) {
+	rows := map[int64]*folderRow{}
+	err := sqlitex.Execute(x.conn, "SELECT id, side, name, ino, keywords FROM folder", &sqlitex.ExecOptions{
+		ResultFunc: func(s *sqlite.Stmt) error {
+			r := &folderRow{id: s.ColumnInt64(0)}
+			if n := s.ColumnInt64(1); n == int64(merge.Offline) {
+				r.side = merge.Offline
+			}
+			r.Name, r.Ino = s.ColumnText(2), uint64(s.ColumnInt64(3))
+			if err := decode([]byte(s.ColumnText(4)), &r.Keywords); err != nil {
+				return fmt.Errorf("%w: keywords of folder %q: %w", ErrRebuild, r.Name, err)
+			}
+			rows[r.id] = r
+			return nil
+		}})
+	return rows, x.readError(err)
+}
+
+func (x *Index) pairs(folders map[int64]*folderRow) (pairs []Pair, err error) {
+	err = x.each(folders, "key IS NOT NULL", nil, func(e Entry) error {
+		p := pairOf(e.Side, e.File)
+		p.Message = e.Message
+		pairs = append(pairs, p)
+		return nil
+	})
+	slices.SortFunc(pairs, Pair.compare)
+	return pairs, err
+}

@@ -1,0 +1,215 @@
+package state
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"snapmerge/merge"
+	"snapmerge/tree"
+)
+
+// A Record is what one finished sync leaves behind.
+type Record struct {
+	Meta
+	Started, Finished time.Time
+	Report            Report
+	Pending           Pending
+}
+
+// A Report says what a sync did. What it planned and did not do is in Actions
+// too, with its outcome.
+type Report struct {
+	Totals
+	Actions []ReportAction
+	Met     []merge.Conflict // in this sync, decided and waiting ones
+}
+
+// Totals are a sync's counts, under the names that "sync --json" has for them.
+type Totals struct {
+	Offline       Counts  `json:"offline"`
+	Online        Counts  `json:"online"`
+	Held          int     `json:"held"`      // waiting for a decision after the sync
+	Conflicts     int     `json:"conflicts"` // met, but for plain deletions
+	Raced         int     `json:"raced"`
+	Refused       int     `json:"refused"` // names refused in this sync
+	WaitingInNew  int     `json:"waiting_in_new"`
+	ReceivedBytes int64   `json:"received_bytes"`
+	Seconds       float64 `json:"seconds"`
+}
+
+// Counts are what was done on one side.
+type Counts struct {
+	Placed  int `json:"placed"`
+	Copied  int `json:"copied"`
+	Moved   int `json:"moved"`
+	Flagged int `json:"flagged"`
+	Deleted int `json:"deleted"`
+	Folders int `json:"folders"`
+	Expired int `json:"expired"` // online only
+}
+
+// A ReportAction is one action and what became of it.
+type ReportAction struct {
+	Side     merge.Side
+	Op       string // merge.Op or merge.FolderOp as text
+	Message  string `json:",omitempty"`
+	From, To string `json:",omitempty"` // folders
+	Rule     string `json:",omitempty"`
+	Before   *Named `json:",omitempty"` // nil if there was nothing
+	After    *Named `json:",omitempty"` // nil if nothing is left
+	Effect   Effect
+	Why      string `json:",omitempty"` // where it was not done, or not all of it
+}
+
+// Named is a file's name on disk and what it says.
+type Named struct {
+	Name     string
+	Flags    tree.Flags
+	Keywords []string `json:",omitempty"`
+}
+
+// An Effect is what became of an action.
+type Effect string
+
+// The effects of an action.
+const (
+	Done   Effect = "done"
+	Raced  Effect = "raced"  // somebody was faster: left alone, the next sync decides
+	Failed Effect = "failed" // the next sync tries again
+)
+
+// A Summary is a record without its particulars, quick to read.
+type Summary struct {
+	Meta
+	Started, Finished time.Time
+	Totals
+}
+
+// details is the rest of a record.
+type details struct {
+	Actions []ReportAction
+	Met     []merge.Conflict
+	Pending Pending
+}
+
+const recordKind = "sync"
+
+func recordName(sync int) string { return fmt.Sprintf("sync.%d.json", sync) }
+
+// WriteRecord writes sync.N.json into the snapshots directory, with mode 0600.
+// When it returns, the record is durable; after a crash it is there as a whole
+// or not at all. There is one of each N: a second one is fs.ErrExist.
+func WriteRecord(dir *os.File, r *Record) error {
+	name := recordName(r.Sync)
+	head, err := encode(Summary{r.Meta, r.Started, r.Finished, r.Report.Totals})
+	if err != nil {
+		return fmt.Errorf("write %q: %w", name, err)
+	}
+	body, err := encode(details{r.Report.Actions, r.Report.Met, r.Pending})
+	if err != nil {
+		return fmt.Errorf("write %q: %w", name, err)
+	}
+	f, err := publish(dir, name, false, sealed(recordKind, head, body))
+	if err != nil {
+		return fmt.Errorf("write %q: %w", name, err)
+	}
+	return f.Close()
+}
+
+// ReadSummary reads the first part of the record of that sync only.
+// Errors: fs.ErrNotExist, [ErrDamaged], [ErrVersion].
+func ReadSummary(dir *os.File, sync int) (*Summary, error) {
+	s, _, err := readRecord(dir, sync, 1)
+	return s, err
+}
+
+// ReadRecord reads the record of that sync and checks its checksum.
+// Errors: fs.ErrNotExist, [ErrDamaged], [ErrVersion].
+func ReadRecord(dir *os.File, sync int) (*Record, error) {
+	s, d, err := readRecord(dir, sync, 2)
+	if err != nil {
+		return nil, err
+	}
+	return &Record{
+		Meta: s.Meta, Started: s.Started, Finished: s.Finished,
+		Report:  Report{s.Totals, d.Actions, d.Met},
+		Pending: d.Pending,
+	}, nil
+}
+
+// readRecord reads the first n lines after the seal.
+func readRecord(dir *os.File, sync, n int) (s *Summary, d *details, err error) {
+	name := recordName(sync)
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("read %q: %w", name, err)
+		}
+	}()
+	f, err := open(dir, name)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer f.Close()
+	lines, err := unseal(bufio.NewReader(f), recordKind, n)
+	if err != nil {
+		return nil, nil, err
+	}
+	s, d = new(Summary), new(details)
+	err = decode(lines[0], s)
+	if err == nil && n > 1 {
+		err = decode(lines[1], d)
+	}
+	if err == nil && s.Sync != sync {
+		err = fmt.Errorf("it is that of sync %d", s.Sync)
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	return s, d, nil
+}
+
+// ListRecords returns the syncs of which the directory has a record, the newest
+// last. It does not look into them.
+func ListRecords(dir *os.File) ([]int, error) {
+	// A handle of its own: the position of a directory handle is shared.
+	entries, err := fs.ReadDir(os.DirFS(fmt.Sprintf("/proc/self/fd/%d", dir.Fd())), ".")
+	if err != nil {
+		return nil, fmt.Errorf("list %q: %w", dir.Name(), err)
+	}
+	var syncs []int
+	for _, e := range entries {
+		digits, _ := strings.CutSuffix(strings.TrimPrefix(e.Name(), "sync."), ".json")
+		n, err := strconv.Atoi(digits)
+		if err == nil && n > 0 && e.Name() == recordName(n) {
+			syncs = append(syncs, n)
+		}
+	}
+	slices.Sort(syncs)
+	return syncs, nil
+}
+
+// NewestRecord returns the newest record that can be read, nil if there is none,
+// and with it the errors of newer ones that are damaged. A record written by a
+// newer program is an error, never passed over.
+func NewestRecord(dir *os.File) (r *Record, damaged []error, err error) {
+	syncs, err := ListRecords(dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, n := range slices.Backward(syncs) {
+		r, err := ReadRecord(dir, n)
+		if errors.Is(err, ErrDamaged) {
+			damaged = append(damaged, err)
+			continue
+		}
+		return r, damaged, err
+	}
+	return nil, damaged, nil
+}

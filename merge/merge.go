@@ -1,0 +1,199 @@
+// Package merge decides what a sync does. It compares the two sides of a
+// mailbox, each with what both agreed on at the last sync, three-way as git
+// does, and returns a Plan. It is a pure function: no I/O, no clock of its own,
+// no goroutine; the same input always gives the same plan in the same order.
+//
+// Rule numbers in this package are the rows of doc/merge-rules.md.
+package merge
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"snapmerge/tree"
+)
+
+// A Side is one of the two stores.
+type Side uint8
+
+// The two sides. Pairs in this package are indexed by Side.
+const (
+	Online  Side = iota // at the provider: mail arrives there, not trusted
+	Offline             // at home: complete, trusted
+)
+
+// Sides lists both.
+var Sides = [2]Side{Online, Offline}
+
+// Other returns the opposite side.
+func (s Side) Other() Side { return 1 - s }
+
+func (s Side) String() string { return [...]string{"online", "offline"}[s] }
+
+// A Message is what the two sides know of one message. Placements of one side
+// are in different folders; several files of one message in one folder count as
+// one placement.
+type Message struct {
+	ID string // what reports call it: its key at the first sync
+	// Base is what both sides agreed on, as each side has it. They differ where a
+	// side has no part (expired, declined) or can not take an attribute.
+	Base [2][]tree.Placement
+	Now  [2][]tree.Placement
+	// Lost: that side's store is not the one of the last sync (restored, another
+	// disk), so nothing that is absent there was deleted by anybody.
+	Lost [2]bool
+	// Differ: the bytes online are not the bytes offline.
+	Differ bool
+	// Duplicate: another message has the same key on the same side.
+	Duplicate bool
+	// MovedHome names the message that is new offline with the same bytes: the
+	// user's mail client moved this one home (rule 9a). Alike: equal only after
+	// normalising, which is no proof.
+	MovedHome string
+	Alike     bool
+	// Facts stands for whatever else a decision about this message was based on;
+	// when it changes, the decision is asked for again.
+	Facts string
+}
+
+// A Folder is a folder of one side as it is now.
+type Folder struct {
+	Name string
+	// From is its agreed name if the directory was renamed since, else Name or "".
+	From     string
+	Keywords tree.KeywordTable
+	Mails    int // message files in it, of whatever kind
+}
+
+// Input is all that Merge looks at. Messages need only be those that changed on
+// a side, have something pending, or wait for a decision: the others would
+// cause nothing.
+type Input struct {
+	Messages []Message
+	// Agreed names the folders that both sides had after the last sync.
+	Agreed  []string
+	Folders [2][]Folder
+	// Known counts the messages that each side had after the last sync: the
+	// measure for "more than half of the mail is gone".
+	Known     [2]int
+	Decisions map[string]Decision // by conflict ID
+	Waiting   map[string]bool     // IDs of conflicts that waited before this sync
+}
+
+// An Op is what an action does.
+type Op uint8
+
+// The operations, in the order in which a side's actions are carried out.
+// Nothing is removed before everything else is in place.
+const (
+	Place  Op = iota // offline: a new file from a snapshot
+	Copy             // another placement of a message, from the side's own file
+	Move             // to another folder, flags and keywords with it
+	Flag             // flags and keywords in the same folder
+	Delete           // remove the placement
+	Expire           // online: remove the placement, which home keeps
+)
+
+func (o Op) String() string {
+	return [...]string{"place", "copy", "move", "flag", "delete", "expire"}[o]
+}
+
+// An Action changes one placement of one message on one side.
+type Action struct {
+	Side     Side
+	Op       Op
+	Message  string
+	From, To string // folders; From is "" for place and copy, To for delete and expire
+	Flags    tree.Flags
+	Keywords []string // flags and keywords afterwards
+	Rule     string   // row of the merge table
+	Slot     int      // index into the message's Outcome.Slots
+}
+
+// A FolderOp is what a FolderAction does.
+type FolderOp uint8
+
+// The folder operations.
+const (
+	MakeFolder FolderOp = iota
+	RenameFolder
+	RemoveFolder // after everything else, and only if it is empty then
+)
+
+func (o FolderOp) String() string {
+	return [...]string{"make-folder", "rename-folder", "remove-folder"}[o]
+}
+
+// A FolderAction changes a folder of one side.
+type FolderAction struct {
+	Side     Side
+	Op       FolderOp
+	From, To string // From is "" for make, To for remove
+}
+
+// A Plan is the decision. Renamed and made folders come before all actions,
+// removed ones after; actions refer to folders by their names after renaming.
+type Plan struct {
+	Folders   []FolderAction
+	Actions   []Action
+	Conflicts []Conflict
+	Closed    []Conflict // still so, but a person has seen them
+	Outcomes  []Outcome  // one a message, in the order of Input.Messages
+}
+
+// Merge compares and decides.
+func Merge(in Input, p Policy) Plan {
+	fm := newFolderMerge(in, p)
+	results := make([]result, len(in.Messages))
+	for i, m := range in.Messages {
+		results[i] = mergeMessage(m, fm, in, p, false)
+	}
+	for _, side := range Sides {
+		if !tooMany(results, side, in.Known[side], p.MaxDeletions) {
+			continue
+		}
+		for i, m := range in.Messages {
+			if results[i].deletedOn[side] {
+				results[i] = mergeMessage(m, fm, in, p, true)
+			}
+		}
+	}
+	var plan Plan
+	for _, r := range results {
+		plan.Actions = append(plan.Actions, r.withoutFull(r.actions(), fm)...)
+		plan.Conflicts = append(plan.Conflicts, r.conflicts...)
+		plan.Closed = append(plan.Closed, r.closed...)
+		plan.Outcomes = append(plan.Outcomes, r.out)
+	}
+	slices.SortStableFunc(plan.Actions, compareActions)
+	slices.SortStableFunc(plan.Conflicts, compareConflicts)
+	plan.Folders = fm.actions(plan.Actions)
+	return plan
+}
+
+// tooMany tells whether the deletions that this sync newly found on a side are
+// more than a person is likely to have meant: more than max, or more than half
+// of the side's mail (a handful in a small mailbox is not held for that).
+func tooMany(rs []result, side Side, known, limit int) bool {
+	n := 0
+	for _, r := range rs {
+		if r.deletedOn[side] {
+			n++
+		}
+	}
+	return n > limit || n > 10 && n > known/2
+}
+
+// compareActions orders actions: offline before online, since what is not safe
+// at home must not go online; then by operation, folder and message.
+func compareActions(a, b Action) int {
+	return cmp.Or(
+		cmp.Compare(b.Side, a.Side),
+		cmp.Compare(a.Op, b.Op),
+		strings.Compare(a.From, b.From),
+		strings.Compare(a.To, b.To),
+		strings.Compare(a.Message, b.Message),
+		cmp.Compare(a.Slot, b.Slot),
+	)
+}

@@ -1,0 +1,150 @@
+package merge
+
+import (
+	"snapmerge/tree"
+)
+
+// A result is what mergeMessage found out about one message.
+type result struct {
+	m         Message // without what is in skipped folders
+	p         *Policy
+	id, state string
+	decision  *Decision // of a person, if it is still about the same question
+	waits     bool      // a conflict of that ID waited before this sync
+	hold      bool      // too many deletions: hold them
+	note      string    // why a deletion is held although the policy would apply it
+
+	out       Outcome
+	rules     []string // by slot
+	expire    []bool   // by slot: removed online for its age
+	conflicts []Conflict
+	closed    []Conflict // those that a person has seen
+	// deletedOn tells on which side the user deleted the message, where that was
+	// newly found and is about to be carried out on the other.
+	deletedOn [2]bool
+}
+
+// mergeMessage decides about one message. hold keeps its deletion waiting,
+// whatever the policy.
+func mergeMessage(m Message, fm *folderMerge, in Input, p Policy, hold bool) result {
+	before := m.Base
+	m = fm.renamed(m)
+	dropLost(&m) // in skipped folders too: they may be synced again one day
+	r := result{p: &p, id: ConflictID(m.ID, m.Base), state: stateOf(m), hold: hold}
+	// What waited under the base as it was waits still: a renamed folder or a
+	// restored store decides nothing.
+	r.waits = in.Waiting[r.id] || in.Waiting[ConflictID(m.ID, before)]
+	if d, ok := in.Decisions[r.id]; ok && d.State == r.state {
+		r.decision = &d
+	}
+	skipped := hideSkipped(&m, &p)
+	r.m = m
+	r.out = Outcome{Message: m.ID, Slots: slots(m), Retain: skipped.base}
+	r.rules = make([]string, len(r.out.Slots))
+	r.expire = make([]bool, len(r.out.Slots))
+	for i := range r.out.Slots {
+		s := &r.out.Slots[i]
+		for _, side := range Sides {
+			s.Now[side] = knownKeywords(s.Base[side], s.Now[side])
+			s.Result[side] = s.Now[side]
+		}
+	}
+	if m.Differ && (len(m.Base[Online]) == 0 || len(m.Base[Offline]) == 0) {
+		r.holdAs(NameTaken, "3", "")
+		return r
+	}
+	r.presence(skipped)
+	if r.out.Held {
+		return r
+	}
+	for i := range r.out.Slots {
+		r.attributes(i)
+	}
+	r.joinDoubles()
+	r.expiry()
+	r.mark()
+	return r
+}
+
+// mark adds the conflicts that do not change what is done.
+func (r *result) mark() {
+	if r.m.Differ {
+		r.conflict(ContentChanged, "17", "")
+	}
+	if r.m.Duplicate {
+		r.conflict(Duplicate, "3", "")
+	}
+}
+
+// conflict reports a conflict, or that a person has closed it.
+func (r *result) conflict(k Kind, rule, note string) {
+	c := Conflict{
+		ID: r.id, Kind: k, Message: r.m.ID, State: r.state, Rule: rule, Note: note,
+		Base: r.m.Base, Now: r.m.Now,
+	}
+	if r.decision != nil && k.Waits() {
+		r.closed = append(r.closed, c)
+	} else {
+		r.conflicts = append(r.conflicts, c)
+	}
+}
+
+// holdAs leaves the message as it is on both sides.
+func (r *result) holdAs(k Kind, rule, note string) {
+	r.out.Held = true
+	for i := range r.out.Slots {
+		r.out.Slots[i].Result = r.out.Slots[i].Now
+	}
+	r.conflict(k, rule, note)
+}
+
+// hidden is what a message has in skipped folders.
+type hidden struct{ base, now [2][]tree.Placement }
+
+// hideSkipped takes what is in skipped folders out of the message.
+func hideSkipped(m *Message, p *Policy) hidden {
+	var h hidden
+	for _, side := range Sides {
+		m.Base[side], h.base[side] = splitSkipped(m.Base[side], p)
+		m.Now[side], h.now[side] = splitSkipped(m.Now[side], p)
+	}
+	return h
+}
+
+func splitSkipped(ps []tree.Placement, p *Policy) (seen, skipped []tree.Placement) {
+	for _, x := range sorted(ps) {
+		if p.For(x.Folder).Skip {
+			skipped = append(skipped, x)
+		} else {
+			seen = append(seen, x)
+		}
+	}
+	return seen, skipped
+}
+
+// dropLost takes out of both bases what a replaced store does not have: nobody
+// deleted it there, so it is merged as in a first sync.
+func dropLost(m *Message) {
+	for _, side := range Sides {
+		if !m.Lost[side] {
+			continue
+		}
+		for _, b := range m.Base[side] {
+			if indexFolder(m.Now[side], b.Folder) < 0 {
+				for _, s := range Sides {
+					m.Base[s] = without(m.Base[s], b.Folder)
+				}
+			}
+		}
+	}
+}
+
+func without(ps []tree.Placement, folder string) []tree.Placement {
+	var out []tree.Placement
+	for _, p := range ps {
+		if p.Folder != folder {
+			out = append(out, p)
+		}
+	}
+	return out
+}

@@ -1,0 +1,298 @@
+// Package snapshot takes, finds, reads and deletes btrfs snapshots of a mail
+// store, and decides which old ones may go. The words are those of btrfs(8) and
+// btrfs-subvolume(8); the rules for old ones are btrbk's, see [Keep].
+//
+// Paths come from the configuration and are followed as they are. Names of
+// snapshots are single components below a directory that belongs to root; they
+// are opened without following symlinks. Making, reading and deleting a
+// snapshot needs root (CAP_SYS_ADMIN).
+package snapshot
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/dennwc/btrfs"
+	"golang.org/x/sys/unix"
+)
+
+// Errors that a caller tells apart with errors.Is.
+var (
+	ErrNotBtrfs     = errors.New("not on btrfs")                           // the path is on another file system
+	ErrNotSubvolume = errors.New("not a btrfs subvolume")                  // a plain file or directory, or a symlink
+	ErrNotSnapshot  = errors.New("not a read-only subvolume")              // [Delete] of something that is writable
+	ErrOtherFS      = errors.New("on another file system than its source") // [Take] across file systems
+	ErrExists       = fs.ErrExist                                          // the name is taken
+	ErrNotExist     = fs.ErrNotExist                                       // the path or name is not there
+)
+
+// The two sides of a sync; they begin the name of a snapshot.
+const (
+	Online  = "online"
+	Offline = "offline"
+)
+
+// An Entry is a snapshot as [List] finds it.
+type Entry struct {
+	Name string // "online.12"
+	Side string // Online or Offline
+	Sync int    // number of the sync, 12
+	Info Info
+}
+
+// Name returns the name of a side's snapshot of a sync: "online.12".
+func Name(side string, sync int) string { return side + "." + strconv.Itoa(sync) }
+
+// parseName takes apart what [Name] makes, and nothing else: "online.07",
+// "online.7.new" and "offline" are not ours.
+func parseName(name string) (side string, sync int, ok bool) {
+	side, n, _ := strings.Cut(name, ".")
+	sync, err := strconv.Atoi(n)
+	ok = err == nil && sync >= 0 && (side == Online || side == Offline) && name == Name(side, sync)
+	return side, sync, ok
+}
+
+// Take makes dir/name a read-only snapshot of the subvolume live. When it
+// returns, snapshot and data are on disk: the ioctl writes out the dirty data of
+// that subvolume and commits the transaction before it returns (fs/btrfs/ioctl.c
+// btrfs_mksnapshot; measured by power cuts on Linux 6.18). A power cut before
+// that leaves no snapshot, never half of one. Subvolumes nested in live are not
+// part of it, see [Nested].
+//
+// Errors: [ErrExists], [ErrNotExist], [ErrNotBtrfs], [ErrNotSubvolume],
+// [ErrOtherFS]. What the kernel refuses beyond these comes as text only, as the
+// btrfs library does not hand on the errno.
+func Take(live, dir, name string) error {
+	if err := take(live, dir, name); err != nil {
+		return fmt.Errorf("snapshot %q of %q: %w", filepath.Join(dir, name), live, err)
+	}
+	return nil
+}
+
+func take(live, dir, name string) error {
+	if err := checkName(name); err != nil {
+		return err
+	}
+	src, err := openSubvolume(live)
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	source, err := readInfo(src)
+	if err != nil {
+		return err
+	}
+	d, err := openDir(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	if same, err := sameFilesystem(src, d); err != nil {
+		return err
+	} else if !same {
+		return ErrOtherFS
+	}
+	var st unix.Stat_t
+	err = unix.Fstatat(int(d.Fd()), name, &st, unix.AT_SYMLINK_NOFOLLOW)
+	if err == nil {
+		return ErrExists
+	} else if err != unix.ENOENT {
+		return err
+	}
+	if err := btrfs.SnapshotSubVolume(procPath(src), filepath.Join(procPath(d), name), true); err != nil {
+		return err
+	}
+	// The library makes the snapshot inside a directory that appears under the
+	// name in the meantime. Only what is found there afterwards counts.
+	made, err := readAt(d, name)
+	if err != nil {
+		return err
+	}
+	if !made.ReadOnly || made.ParentUUID != source.UUID {
+		return fmt.Errorf("something else has come there meanwhile: %w", ErrExists)
+	}
+	return nil
+}
+
+// Delete deletes the snapshot dir/name, whatever it holds, in constant time;
+// the kernel's cleaner frees the space later. It refuses what is not a
+// subvolume ([ErrNotSubvolume]) or is writable ([ErrNotSnapshot]), so a live
+// mailbox can not go by mistake. [ErrNotExist] if it is gone already: after a
+// power cut within the commit interval (30 s) it may be back, so a second
+// Delete must be harmless.
+//
+// Between check and deletion nothing holds the name in place: dir must belong
+// to root alone.
+func Delete(dir, name string) error {
+	if err := remove(dir, name); err != nil {
+		return fmt.Errorf("delete snapshot %q: %w", filepath.Join(dir, name), err)
+	}
+	return nil
+}
+
+func remove(dir, name string) error {
+	if err := checkName(name); err != nil {
+		return err
+	}
+	d, err := openDir(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	info, err := readAt(d, name)
+	if err != nil {
+		return err
+	}
+	if !info.ReadOnly {
+		return ErrNotSnapshot
+	}
+	return btrfs.DeleteSubVolume(filepath.Join(procPath(d), name))
+}
+
+// List returns the snapshots in dir that bear a name of [Name], by sync number
+// and side. Everything else in dir is somebody else's and is passed over. A
+// subvolume of such a name that is writable is listed; its Info says so.
+func List(dir string) ([]Entry, error) {
+	d, err := openDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("list snapshots: %w", err)
+	}
+	defer d.Close()
+	names, err := d.Readdirnames(-1)
+	if err != nil {
+		return nil, fmt.Errorf("list snapshots: %w", err)
+	}
+	var list []Entry
+	for _, name := range names {
+		side, sync, ok := parseName(name)
+		if !ok {
+			continue
+		}
+		info, err := readAt(d, name)
+		if errors.Is(err, ErrNotSubvolume) || errors.Is(err, ErrNotExist) { // deleted since
+			continue
+		} else if err != nil {
+			return nil, fmt.Errorf("list snapshots: %q: %w", filepath.Join(dir, name), err)
+		}
+		list = append(list, Entry{name, side, sync, info})
+	}
+	slices.SortFunc(list, func(a, b Entry) int {
+		return cmp.Or(cmp.Compare(a.Sync, b.Sync), strings.Compare(a.Side, b.Side))
+	})
+	return list, nil
+}
+
+// SameFilesystem reports whether two files or directories are on one btrfs, so
+// that a snapshot or clone can go from one to the other. Their st_dev does not
+// tell: every subvolume has its own. [ErrNotBtrfs] if either is on another
+// kind of file system.
+func SameFilesystem(a, b string) (bool, error) {
+	same := func() (bool, error) {
+		fa, err := openBtrfs(a)
+		if err != nil {
+			return false, err
+		}
+		defer fa.Close()
+		fb, err := openBtrfs(b)
+		if err != nil {
+			return false, err
+		}
+		defer fb.Close()
+		return sameFilesystem(fa, fb)
+	}
+	ok, err := same()
+	if err != nil {
+		return false, fmt.Errorf("compare file systems: %w", err)
+	}
+	return ok, nil
+}
+
+func sameFilesystem(a, b *os.File) (bool, error) {
+	ida, err := fsid(a)
+	if err != nil {
+		return false, err
+	}
+	idb, err := fsid(b)
+	return ida == idb, err
+}
+
+// Nested returns, as paths below path, the directories on its first two levels
+// that a snapshot of it would show empty: subvolumes of their own, and mount
+// points. A Maildir has its cur/, new/ and tmp/ there, and with them the folders
+// of Maildir++. It stats directories only, but has to list every name of
+// the first two levels.
+func Nested(path string) ([]string, error) {
+	f, err := openSubvolume(path)
+	if err != nil {
+		return nil, fmt.Errorf("look for nested subvolumes: %w", err)
+	}
+	defer f.Close()
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		return nil, fmt.Errorf("look for nested subvolumes in %q: %w", path, err)
+	}
+	found, err := nested(f, st.Dev, 2)
+	if err != nil {
+		return nil, fmt.Errorf("look for nested subvolumes in %q: %w", path, err)
+	}
+	slices.Sort(found)
+	return found, nil
+}
+
+// nested looks through dir and levels-1 levels below it for directories that
+// have not the device number of the subvolume. The store belongs to a user, so
+// each is opened from its parent, not by a path.
+func nested(dir *os.File, dev uint64, levels int) (found []string, err error) {
+	for {
+		entries, err := dir.ReadDir(4096)
+		if err == io.EOF {
+			return found, nil
+		} else if err != nil {
+			return nil, err
+		}
+		for _, e := range entries {
+			if !e.IsDir() {
+				continue
+			}
+			below, err := nestedEntry(dir, e.Name(), dev, levels)
+			if err != nil {
+				return nil, err
+			}
+			found = append(found, below...)
+		}
+	}
+}
+
+func nestedEntry(dir *os.File, name string, dev uint64, levels int) ([]string, error) {
+	fd, err := unix.Openat(int(dir.Fd()), name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err == unix.ENOENT || err == unix.ENOTDIR || err == unix.ELOOP { // the user was faster
+		return nil, nil
+	} else if err != nil {
+		return nil, fmt.Errorf("%q: %w", name, err)
+	}
+	sub := os.NewFile(uintptr(fd), name)
+	defer sub.Close()
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return nil, fmt.Errorf("%q: %w", name, err)
+	}
+	if st.Dev != dev {
+		return []string{name}, nil
+	}
+	if levels == 1 {
+		return nil, nil
+	}
+	below, err := nested(sub, dev, levels-1)
+	for i := range below {
+		below[i] = filepath.Join(name, below[i])
+	}
+	return below, err
+}
