@@ -29,6 +29,10 @@ func (j *judge) consider() verdict {
 			j.rules["8"] = true
 			j.threads[i].base[Online] = nowhere
 			j.b[Online] &^= 1 << t.base[Online]
+			j.outdatedIn |= 1 << t.base[Online]
+			if t.now[Offline] == nowhere && t.base[Offline] != nowhere {
+				j.b[Offline] &^= 1 << t.base[Offline]
+			}
 		}
 	}
 	j.unnamed()
@@ -282,7 +286,7 @@ func (j *judge) deletionPolicy(s Side, skipped folders) Deletion {
 		}
 	}
 	if len(strictest) == 0 {
-		for f := range each(j.b[s]) {
+		for f := range each(j.b[s] &^ j.outdatedIn) {
 			d, _ := of(j.p.For(j.names[f]))
 			strictest[d] = true
 		}

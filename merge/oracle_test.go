@@ -50,20 +50,21 @@ type thread struct{ base, now [2]int }
 // A judge weighs one message.
 type judge struct {
 	verdict
-	p       *Policy
-	full    func(Side, string, string) bool // folder has no letter left for the keyword
-	m       Message
-	names   []string // folders
-	b, n    [2]folders
-	agreed  [2]folders // b with what row 8 takes out
-	ba, na  [2][]attrs
-	at      [2][]tree.Placement // now, by folder
-	was     [2][]tree.Placement // base, by folder
-	threads []thread
-	taken   bool // a decision holds
-	take    Side
-	waiting bool
-	hold    bool // too many deletions
+	p          *Policy
+	full       func(Side, string, string) bool // folder has no letter left for the keyword
+	m          Message
+	names      []string // folders
+	b, n       [2]folders
+	agreed     [2]folders // b with what row 8 takes out
+	outdatedIn folders    // those
+	ba, na     [2][]attrs
+	at         [2][]tree.Placement // now, by folder
+	was        [2][]tree.Placement // base, by folder
+	threads    []thread
+	taken      bool // a decision holds
+	take       Side
+	waiting    bool
+	hold       bool // too many deletions
 }
 
 func (j *judge) folder(name string) int { return slices.Index(j.names, name) }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -153,7 +154,7 @@ func TestDovecotUnderLoad(t *testing.T) {
 		names, err := os.ReadDir(v.path + "/cur")
 		must(t, err)
 		for i := len(names) - 1; i >= 0; i -= 2 {
-			f := v.file0("INBOX", "cur/"+names[i].Name())
+			f := v.fileNow("INBOX", "cur/"+names[i].Name())
 			name := nameOf(t, f)
 			ops = append(ops, Op{Kind: Rename, From: f, Links: 1, To: Target{Folder: "INBOX", Unique: name.Unique, Flags: name.Flags ^ tree.Flagged}})
 		}
@@ -176,10 +177,11 @@ func TestDovecotUnderLoad(t *testing.T) {
 	t.Logf("outcomes %v", count)
 }
 
-// file0 is file for a name that may be gone already.
-func (v *live) file0(folder, path string) tree.File {
-	if _, err := os.Lstat(filepath.Join(v.path, path)); err != nil {
-		return tree.File{Folder: folder, Name: filepath.Base(path), Ino: 1}
+// fileNow is file for a name that the client may have changed by now.
+func (v *live) fileNow(folder, path string) tree.File {
+	f := tree.File{Folder: folder, Name: filepath.Base(path), Ino: 1}
+	if fi, err := os.Lstat(filepath.Join(v.path, path)); err == nil {
+		f.Ino = fi.Sys().(*syscall.Stat_t).Ino
 	}
-	return v.file(folder, path)
+	return f
 }

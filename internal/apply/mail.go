@@ -147,9 +147,6 @@ func (r *runner) unlink(op *Op) (Result, error) {
 
 // pair locks the folders of an operation with a source and a target.
 func (r *runner) pair(op *Op) (from, to *folder, err error) {
-	if op.To.Letters != 0 && op.From.Folder != op.To.Folder {
-		return nil, nil, errors.New("keyword letters mean something in their own folder only")
-	}
 	if err := r.need(r.ctx, op.From.Folder, op.To.Folder); err != nil {
 		return nil, nil, err
 	}
@@ -177,6 +174,9 @@ func (r *runner) expect(from *folder, op *Op) (unix.Stat_t, error) {
 // check the name must be free in the whole folder.
 func (r *runner) target(i int, to *folder, check bool) (name string, missing []string, err error) {
 	t := &r.ops[i].To
+	if t.Letters != 0 && r.ops[i].From.Folder != t.Folder {
+		return "", nil, errors.New("keyword letters mean something in their own folder only")
+	}
 	if check {
 		if err := to.free(t.Unique); err != nil {
 			return "", nil, err

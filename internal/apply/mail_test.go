@@ -66,6 +66,7 @@ func TestMail(t *testing.T) {
 		{"no such folder", "", Op{Kind: Place, To: to("B", x, "")}, string(raceGone), ""},
 
 		{"letters do not travel", "cur/1.x.h:2,a", Op{Kind: Rename, To: Target{Folder: "A", Unique: x, Letters: 1}}, "own folder only", ""},
+		{"letters are not placed", "", Op{Kind: Place, To: Target{Folder: "A", Unique: x, Letters: 1}}, "own folder only", ""},
 		{"letters stay", "cur/1.x.h:2,a", Op{Kind: Rename, To: Target{Folder: "INBOX", Unique: x, Flags: tree.Seen, Letters: 1}},
 			"", "cur/1.x.h:2,Sa < cur/1.x.h:2,a"},
 		{"hostile target", "", Op{Kind: Place, To: to("A", "x/../../1.x.h", "")}, "slash", ""},

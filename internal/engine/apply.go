@@ -128,9 +128,8 @@ func (r *run) unsafe(s *step) string {
 	if s.action == nil || s.action.Op != merge.Expire {
 		return ""
 	}
-	for _, t := range r.list {
-		if t.side == merge.Offline && t.action != nil && t.action.Message == s.action.Message &&
-			t.action.Slot == s.action.Slot && (t.result == nil || t.result.Effect != state.Done) {
+	for _, t := range r.byMessage[s.action.Message] {
+		if t.side == merge.Offline && t.action.Slot == s.action.Slot && (t.result == nil || t.result.Effect != state.Done) {
 			return "not yet at home"
 		}
 	}

@@ -98,7 +98,7 @@ func reason(err error) error {
 func mendStore(path string, err error) string {
 	switch {
 	case errors.Is(err, snapshot.ErrNotSubvolume):
-		return fmt.Sprintf("make it one while no mail server runs: mv %[1]q %[1]q.old && btrfs subvolume create %[1]q && "+
+		return fmt.Sprintf("is its disk mounted? If it is a plain directory, make it a subvolume while no mail server runs: mv %[1]q %[1]q.old && btrfs subvolume create %[1]q && "+
 			"cp -a --reflink=always %[1]q.old/. %[1]q/ && chown --reference=%[1]q.old %[1]q && chmod --reference=%[1]q.old %[1]q", path)
 	case errors.Is(err, snapshot.ErrNotBtrfs):
 		return "the mailbox must be on a btrfs file system"

@@ -40,6 +40,9 @@ func (r *run) working() []string {
 	for _, m := range r.last.Differs {
 		set[m] = true
 	}
+	for _, d := range r.allDecided() {
+		set[d.Message] = true
+	}
 	r.addExpired(set)
 	delete(set, "")
 	return sortedKeys(set)
@@ -65,6 +68,10 @@ func (r *run) addExpired(set map[string]bool) {
 // stays out of it: it waits in online's new/.
 func (r *run) input() (merge.Input, error) {
 	in := merge.Input{Agreed: r.last.Folders, Decisions: r.decisions(), Waiting: map[string]bool{}}
+	if r.now[merge.Online].Folder(tree.Inbox) == nil || r.now[merge.Offline].Folder(tree.Inbox) == nil {
+		// A store without its INBOX is none: nobody has deleted its folders.
+		in.Agreed = nil
+	}
 	for _, h := range r.last.Held {
 		in.Waiting[h.ID] = true
 	}

@@ -36,6 +36,9 @@ func (r *run) load(stateDir string) error {
 	if err := r.loadState(rec); err != nil {
 		return err
 	}
+	for _, h := range r.last.Held {
+		r.heldSource[h.Message] = h.Source
+	}
 	return r.clean()
 }
 

@@ -57,12 +57,6 @@ func (s *step) effect(dry bool) state.StepResult {
 
 // settled returns the messages whose agreed state is not what the snapshots show.
 func (r *run) settled() []state.AgreedMessage {
-	r.byMessage = map[string][]*step{}
-	for _, s := range r.list {
-		if s.action != nil {
-			r.byMessage[s.action.Message] = append(r.byMessage[s.action.Message], s)
-		}
-	}
 	var out []state.AgreedMessage
 	add := func(message string, base [2][]tree.Placement) {
 		for _, side := range merge.Sides {

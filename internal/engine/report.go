@@ -119,9 +119,10 @@ func (r *run) held() []state.Held {
 		old, known := before[c.ID]
 		h := state.Held{Conflict: c, Since: r.n, Source: r.readable(c.Message, old.Source)}
 		if known {
-			h.Since = old.Since
+			h.Since, h.From, h.Subject, h.Date = old.Since, old.From, old.Subject, old.Date
+		} else {
+			h.From, h.Subject, h.Date = r.headers(c.Message, h.Source)
 		}
-		h.From, h.Subject, h.Date = r.headers(c.Message, h.Source)
 		out = append(out, h)
 	}
 	decided := r.decisions()

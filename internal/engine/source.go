@@ -28,10 +28,8 @@ func (r *run) source(message string) (*source, error) {
 
 func (r *run) homeSource(message string) (*source, error) {
 	snapshotName, path := "", ""
-	for _, h := range r.last.Held {
-		if h.Message == message && h.Source != nil {
-			snapshotName, path = h.Source.Snapshot, h.Source.Path
-		}
+	if at := r.heldSource[message]; at != nil {
+		snapshotName, path = at.Snapshot, at.Path
 	}
 	if old := r.base[merge.Offline].all(message); snapshotName == "" && len(old) > 0 {
 		dir, err := r.mb.Offline.Layout.Dir(old[0].Folder)

@@ -68,6 +68,7 @@ type run struct {
 	index  *state.Index
 
 	last         *state.State
+	heldSource   map[string]*state.SnapshotFile // where home's copy of what waited is, by message
 	interrupted  *state.Intent
 	acks         []state.Ack
 	decided      map[string]state.Decided // answers since the last sync
@@ -88,7 +89,7 @@ type run struct {
 	plan      merge.Plan
 	list      []*step
 	recovered []state.ReportAction
-	byMessage map[string][]*step // by message
+	byMessage map[string][]*step // the steps of each message
 	heldNow   []state.Held       // after this sync
 	notes     []string
 }
@@ -105,7 +106,8 @@ func Sync(ctx context.Context, mb config.Mailbox, stateDir string, opt Options) 
 	if opt.Progress == nil {
 		opt.Progress = func(string, int, int) {}
 	}
-	r := &run{mb: mb, opt: opt, now0: opt.Now(), old: map[string]*frozen{}, agreed: map[string][2][]tree.Placement{}}
+	r := &run{mb: mb, opt: opt, now0: opt.Now(), old: map[string]*frozen{},
+		agreed: map[string][2][]tree.Placement{}, heldSource: map[string]*state.SnapshotFile{}}
 	r.policy = mb.Policy(r.now0)
 	if err := CheckStores(mb, false); err != nil {
 		return nil, err
@@ -279,8 +281,16 @@ func (r *run) compare() error {
 		return err
 	}
 	r.plan = merge.Merge(r.in, r.policy)
-	r.list, err = r.steps()
-	return err
+	if r.list, err = r.steps(); err != nil {
+		return err
+	}
+	r.byMessage = map[string][]*step{}
+	for _, s := range r.list {
+		if s.action != nil {
+			r.byMessage[s.action.Message] = append(r.byMessage[s.action.Message], s)
+		}
+	}
+	return nil
 }
 
 func (r *run) identify() error {

@@ -73,7 +73,7 @@ var (
 		}
 	})
 	genDecisions = rapid.MapOfN(genText, rapid.Custom(func(t *rapid.T) Decided {
-		return Decided{merge.Decision{State: genText.Draw(t, "state"), Take: genSide.Draw(t, "take")}, genText.Draw(t, "message"), genText.Draw(t, "message"), genText.Draw(t, "who"), genTime.Draw(t, "at")}
+		return Decided{merge.Decision{State: genText.Draw(t, "state"), Take: genSide.Draw(t, "take")}, genText.Draw(t, "message"), genText.Draw(t, "who"), genTime.Draw(t, "at")}
 	}), 0, 3)
 	genRefused = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) tree.Refused {
 		return tree.Refused{Path: genText.Draw(t, "path"), Why: genText.Draw(t, "why")}
