@@ -14,11 +14,11 @@ import (
 // record puts together what this sync leaves: its report, and the complete
 // difference between what both sides agreed on and what the snapshots show.
 // Before a dry run ends, it is what the sync would have left.
-func (r *run) record(finished time.Time) *state.Record {
+func (r *run) record(finished time.Time) (*state.Record, error) {
 	rec := &state.Record{Meta: r.meta, Started: r.now0, Finished: finished}
 	rec.Pending = state.Pending{
 		Agreed: r.settled(), Folders: r.agreedFolders(), Held: r.held(), Own: r.own(),
-		Refused: r.refused, Rules: r.rules(),
+		Rules: r.rules(),
 	}
 	rec.Pending.Decisions = r.keptDecisions()
 	for _, m := range r.in.Messages {
@@ -28,7 +28,9 @@ func (r *run) record(finished time.Time) *state.Record {
 	}
 	rec.Report = r.report(rec)
 	rec.Report.Seconds = finished.Sub(r.now0).Seconds()
-	return rec
+	var err error
+	rec.Pending.Pairs, err = state.NextPairs(r.last.Pairs, r.ids.changes, r.messageOf)
+	return rec, err
 }
 
 // results returns the results of the steps of an action.

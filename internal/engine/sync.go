@@ -133,8 +133,11 @@ func (r *run) sync(ctx context.Context) (*Result, error) {
 		return nil, err
 	}
 	if r.opt.DryRun {
-		err := r.dropFrozen()
-		return r.result(r.record(r.opt.Now())), err
+		rec, err := r.record(r.opt.Now())
+		if err = errors.Join(err, r.dropFrozen()); err != nil {
+			return nil, err
+		}
+		return r.result(rec), nil
 	}
 	// Nothing has changed until the journal is written.
 	journal, err := r.intend()
@@ -146,7 +149,10 @@ func (r *run) sync(ctx context.Context) (*Result, error) {
 		return nil, err
 	}
 	r.opt.Progress(StageRecord, 0, 0)
-	rec := r.record(r.opt.Now())
+	rec, err := r.record(r.opt.Now())
+	if err != nil {
+		return nil, err
+	}
 	if err := state.WriteRecord(r.dir, rec); err != nil {
 		return nil, err
 	}

@@ -75,9 +75,6 @@ var (
 	genDecisions = rapid.MapOfN(genText, rapid.Custom(func(t *rapid.T) Decided {
 		return Decided{merge.Decision{State: genText.Draw(t, "state"), Take: genSide.Draw(t, "take")}, genText.Draw(t, "message"), genText.Draw(t, "who"), genTime.Draw(t, "at")}
 	}), 0, 3)
-	genRefused = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) tree.Refused {
-		return tree.Refused{Path: genText.Draw(t, "path"), Why: genText.Draw(t, "why")}
-	}), 0, 2)
 )
 
 // genPending leaves Pairs to the trees.
@@ -98,7 +95,6 @@ var genPending = rapid.Custom(func(t *rapid.T) Pending {
 			return h
 		}), 0, 2).Draw(t, "held"),
 		Decisions: genDecisions.Draw(t, "decisions"),
-		Refused:   [2][]tree.Refused{genRefused.Draw(t, "refused"), genRefused.Draw(t, "refused")},
 		Differs:   rapid.SliceOfN(genText, 0, 2).Draw(t, "differs"),
 		Rules:     genText.Draw(t, "rules"),
 	}
@@ -126,11 +122,15 @@ var genTree = rapid.Custom(func(t *rapid.T) *tree.Tree {
 	return out
 })
 
-// messageOf gives every inode below 3 a message of its own name, and all others
-// the one of their key: an inode is one message wherever it is.
+// messageOf gives every inode below 3 a message of its own name, inode 4 one
+// that is a key of other files, and all others the one of their key: an inode is
+// one message wherever it is.
 func messageOf(side merge.Side, f tree.File) string {
 	if f.Ino < 3 {
 		return fmt.Sprintf("paired \xff %s %d", side, f.Ino)
+	}
+	if f.Ino == 4 {
+		return "1.h"
 	}
 	key, err := keyOf(f)
 	if err != nil {

@@ -65,6 +65,7 @@ func TestCommitLoadRebuild(t *testing.T) {
 
 			fresh := openIndex(t)
 			must(rt, fresh.Replace(rebuilt))
+			must(rt, fresh.Replace(rebuilt)) // nothing of before may stay
 			got, err = fresh.Load()
 			must(rt, err)
 			expectSame(rt, "replaced", s, got)
@@ -153,6 +154,29 @@ func TestNameOfRemovedFolderTaken(t *testing.T) {
 			expectSame(t, "tree", now, got)
 		})
 	}
+}
+
+// The removed folder and the one that takes its name both hold a hard link of
+// one mail under one name, and its message is not its key: one of two equal
+// rows goes, and one of two equal pairs.
+func TestEqualRows(t *testing.T) {
+	x := openIndex(t)
+	inX, inY := tree.File{Folder: "x", Name: "1.h:2,", Ino: 2}, tree.File{Folder: "y", Name: "1.h:2,", Ino: 2}
+	base := &tree.Tree{Folders: []tree.Folder{{Name: "x", Ino: 11}, {Name: "y", Ino: 12}}, Files: []tree.File{inX, inY}}
+	now := &tree.Tree{Folders: []tree.Folder{{Name: "x", Ino: 12}}, Files: []tree.File{inX}}
+	var pairs []Pair
+	for _, c := range []tree.Changes{tree.Diff(&tree.Tree{}, base), tree.Diff(base, now)} {
+		changes := [2]tree.Changes{merge.Offline: c}
+		var err error
+		pairs, err = NextPairs(pairs, changes, messageOf)
+		must(t, err)
+		must(t, x.Commit(Next{Changes: changes, MessageOf: messageOf}))
+	}
+	got, err := x.Load()
+	must(t, err)
+	expectSame(t, "tree", now, got.Trees[merge.Offline])
+	expectSame(t, "pairs", []Pair{{merge.Offline, "x", false, "1.h:2,", 2, messageOf(merge.Offline, inX)}}, pairs)
+	expectSame(t, "pairs of the index", pairs, got.Pairs)
 }
 
 // Changes that do not fit leave the index as it was and ask for a rebuild.
@@ -249,7 +273,13 @@ func TestOpenRebuild(t *testing.T) {
 			must(t, x.Close())
 		})
 	}
-	must(t, Discard(filepath.Join(t.TempDir(), "none")))
+	path := filepath.Join(t.TempDir(), "chris.db")
+	must(t, os.WriteFile(path+"-journal", nil, 0o600)) // the index itself is gone already
+	must(t, Discard(path))
+	must(t, Discard(path))
+	if left, err := os.ReadDir(filepath.Dir(path)); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
 }
 
 // garble overwrites all of the file after SQLite's own header.

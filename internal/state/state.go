@@ -77,7 +77,6 @@ type Pending struct {
 	Own       []OwnFile
 	Held      []Held
 	Decisions map[string]Decided // by conflict ID: the ones still in force, "seen" included
-	Refused   [2][]tree.Refused  // names refused so far, so that each is reported once
 	Differs   []string           // messages whose bytes online are not the bytes offline
 	// Rules is a fingerprint of the folder rules. With other rules every message
 	// is looked at again.
