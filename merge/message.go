@@ -50,7 +50,11 @@ func mergeMessage(m Message, fm *folderMerge, in Input, p Policy, hold bool) res
 		}
 	}
 	if m.Differ && (len(m.Base[Online]) == 0 || len(m.Base[Offline]) == 0) {
-		r.holdAs(NameTaken, "3", "")
+		rule := "3"
+		if len(m.Base[Online])+len(m.Base[Offline]) > 0 {
+			rule = "14"
+		}
+		r.holdAs(NameTaken, rule, "")
 		return r
 	}
 	r.presence(skipped)

@@ -149,7 +149,7 @@ func (j *judge) place(t thread) (p place, conflict bool) {
 		case t.base[s] != nowhere: // o never had it, or no longer
 			p.on[s] = true
 			j.rules["13"] = true
-		case s == Online && !j.alive(Offline) && j.b[Online] != 0 && j.b[Offline] == 0: // declined at home
+		case s == Online && !j.alive(Offline) && j.b[Online] != 0 && j.agreed[Online]&j.agreed[Offline] == 0: // declined at home
 			p.on[s] = true
 		case s == Offline && !j.alive(Online): // not online: stays at home
 			p.on[s] = true

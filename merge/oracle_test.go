@@ -162,15 +162,20 @@ func (j *judge) spin() {
 	var fresh [2]folders
 	for _, s := range Sides {
 		gone, came := j.b[s]&^j.n[s], j.n[s]&^j.b[s]
-		if g, c := count(gone), count(came); g > 0 && c > 0 && (g+c > 2 || came&j.b[s.Other()] != 0 || j.b[s.Other()] == 0) {
+		if g, c := count(gone), count(came); g > 0 && c > 0 && (g+c > 2 || came&j.b[s.Other()] != 0 ||
+			gone&^j.b[s.Other()] != 0 && came&j.n[s.Other()] != 0) {
 			j.loose = true
 		}
 		if came&j.b[s.Other()]&^j.n[s.Other()] != 0 { // comes back where the other side left
 			j.loose = true
 		}
 		for gone != 0 && came != 0 {
-			thr[first(gone)].now[s] = first(came)
-			gone, came = gone&(gone-1), came&(came-1)
+			g := first(gone) // what both had, if any
+			if shared := gone & j.b[s.Other()]; shared != 0 {
+				g = first(shared)
+			}
+			thr[g].now[s] = first(came)
+			gone, came = gone&^(1<<g), came&(came-1)
 		}
 		fresh[s] = came
 	}

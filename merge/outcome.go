@@ -48,19 +48,39 @@ func (o Outcome) Settle(have [][2]*tree.Placement) [2][]tree.Placement {
 }
 
 func (s Slot) settle(have [2]*tree.Placement) [2]*tree.Placement {
+	where, present := s.Result, true
 	for _, side := range Sides {
 		if !sameFolder(have[side], s.Result[side]) {
-			return s.settleAttributes(s.Base, have)
+			where = s.Base
+		}
+		present = present && (have[side] == nil) == (s.Result[side] == nil)
+	}
+	for _, side := range Sides {
+		// What an own action removed has no base any more, whatever became of the
+		// other side: an expiry must never look like a user's deletion.
+		if s.Now[side] != nil && s.Result[side] == nil && have[side] == nil {
+			where[side] = nil
 		}
 	}
-	return s.settleAttributes(s.Result, have)
+	return s.settleAttributes(where, have, present)
 }
 
 // settleAttributes returns the placements of where with those flags and
-// keywords agreed that both sides have as planned.
-func (s Slot) settleAttributes(where, have [2]*tree.Placement) [2]*tree.Placement {
+// keywords agreed that both sides have as planned: none, if one of them has the
+// placement and was not to have it, or the other way round.
+func (s Slot) settleAttributes(where, have [2]*tree.Placement, present bool) [2]*tree.Placement {
 	var settledFlags tree.Flags = ^tree.Flags(0)
 	unsettled, dropped := map[string]bool{}, s.dropped(have)
+	if !present {
+		settledFlags = 0
+		for _, side := range Sides {
+			for _, set := range []*tree.Placement{s.Base[side], s.Result[side]} {
+				for k := range keywordSet(set) {
+					unsettled[k] = true
+				}
+			}
+		}
+	}
 	for _, side := range Sides {
 		settledFlags &^= flagsOf(have[side]) ^ flagsOf(s.Result[side])
 		for k := range differ(keywordSet(have[side]), keywordSet(s.Result[side])) {

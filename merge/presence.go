@@ -1,6 +1,10 @@
 package merge
 
-import "snapmerge/tree"
+import (
+	"slices"
+
+	"snapmerge/tree"
+)
 
 // presence decides in which folders each side is to have the message: it sets
 // the results' folders, or holds the message.
@@ -102,7 +106,8 @@ func (r *result) spread(i int, has Side, rule string) {
 		return
 	}
 	if lacks == Offline && len(r.m.Now[Offline]) == 0 {
-		if len(r.m.Base[Online]) > 0 && len(r.m.Base[Offline]) == 0 {
+		shared := func(s Slot) bool { return s.Base[Online] != nil && s.Base[Offline] != nil }
+		if len(r.m.Base[Online]) > 0 && !slices.ContainsFunc(r.out.Slots, shared) {
 			return
 		}
 		rule = "1"

@@ -73,6 +73,7 @@ func simulate(in Input, plan Plan, raced func(Action) bool) (Input, error) {
 		worlds[m.ID], index[m.ID] = w, i
 	}
 	var last Action
+	failed := map[string]bool{} // messages: nothing of theirs is removed then
 	for i, a := range plan.Actions {
 		o := plan.Outcomes[index[a.Message]]
 		if i > 0 && compareActions(last, a) > 0 {
@@ -82,10 +83,13 @@ func simulate(in Input, plan Plan, raced func(Action) bool) (Input, error) {
 		if o.Held {
 			return in, fmt.Errorf("action on a held message: %+v", a)
 		}
-		if raced != nil && raced(a) {
+		w := worlds[a.Message]
+		cut := raced != nil && (raced(a) || a.Op == Copy && len(w.now[a.Side]) == 0)
+		if cut || (a.Op == Delete || a.Op == Expire) && failed[a.Message] {
+			failed[a.Message] = true
 			continue
 		}
-		if err := worlds[a.Message].do(a, o.Slots[a.Slot]); err != nil {
+		if err := w.do(a, o.Slots[a.Slot]); err != nil {
 			return in, fmt.Errorf("%w: %+v", err, a)
 		}
 	}

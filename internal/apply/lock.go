@@ -102,8 +102,7 @@ func (s *Store) judge(dir *os.File, st unix.Stat_t) (holder string, stale bool) 
 	changed := lastChange(st, now)
 	content := readLock(dir)
 	if pid := localPid(content, s.host); pid > 0 {
-		dead := pid == os.Getpid() || !alive(pid)
-		return fmt.Sprintf("process %d", pid), dead && now.Sub(changed) > lockYoung
+		return fmt.Sprintf("process %d", pid), dead(pid) && now.Sub(changed) > lockYoung
 	}
 	if list, err := lstat(dir, uidlist); err == nil {
 		changed = later(changed, lastChange(list, now))
@@ -158,6 +157,9 @@ func localPid(content []byte, host string) int {
 	}
 	return int(n)
 }
+
+// dead reports whether a lock of that process of this host is a left-over.
+func dead(pid int) bool { return pid == os.Getpid() || !alive(pid) }
 
 // alive reports whether a process exists. EPERM means that it does.
 func alive(pid int) bool { return unix.Kill(pid, 0) != unix.ESRCH }

@@ -1,8 +1,8 @@
 package engine
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 
 	"snapmerge/internal/apply"
@@ -20,6 +20,10 @@ func (r *run) intend() (*state.Journal, error) {
 	// The journal of an interrupted sync has been read, and what it did is part
 	// of this one's outcomes: every message that it was about is among them.
 	if r.interrupted != nil {
+		// Before the journal that knows which answers it has carried out.
+		if err := state.WriteDecisions(r.dir, r.decided); err != nil {
+			return nil, err
+		}
 		return state.Replace(r.dir, in)
 	}
 	return state.Begin(r.dir, in)
@@ -46,7 +50,7 @@ func (r *run) applySide(ctx context.Context, side merge.Side, j *state.Journal) 
 			steps = append(steps, i)
 		}
 	}
-	if len(steps) == 0 {
+	if len(steps) == 0 && r.interrupted == nil {
 		return nil
 	}
 	store, err := apply.Open(r.store(side).Path, r.store(side).Layout)
@@ -54,11 +58,20 @@ func (r *run) applySide(ctx context.Context, side merge.Side, j *state.Journal) 
 		return err
 	}
 	defer store.Close()
+	if r.interrupted != nil {
+		// Killed, it may have left locks also where nothing is to be done now.
+		if err := store.Unlock(ctx, r.now[side].Folders); err != nil {
+			return err
+		}
+	}
+	if len(steps) == 0 {
+		return nil
+	}
 	runErr := r.runSteps(ctx, store, steps)
 	// Also after an error: what was done is made durable and acknowledged, so
 	// that the next run need not guess.
 	if err := store.Sync(); err != nil {
-		return errors.Join(runErr, err)
+		return cmp.Or(runErr, err) // the first says why, the others follow from it
 	}
 	var ack state.Ack
 	for _, i := range steps {
@@ -66,55 +79,27 @@ func (r *run) applySide(ctx context.Context, side merge.Side, j *state.Journal) 
 			ack.Results = append(ack.Results, *res)
 		}
 	}
-	return errors.Join(runErr, j.Ack(ack))
+	return cmp.Or(runErr, j.Ack(ack))
 }
 
-// runSteps runs the steps in their order. Copies of mail that comes home in this
-// sync can be aimed only when it is there.
+// runSteps runs the steps in their order, in batches: a step that depends on how
+// earlier ones ended begins a new one.
 func (r *run) runSteps(ctx context.Context, store *apply.Store, steps []int) error {
 	placed := map[string]tree.File{}
 	for len(steps) > 0 {
-		n := 0
-		var ops []apply.Op
-		var of []int
-		for ; n < len(steps); n++ {
-			i := steps[n]
-			s := r.list[i]
-			if s.op.Kind == apply.Copy && s.before == nil {
-				f, ok := placed[s.action.Message]
-				if !ok && n > 0 {
-					break
-				}
-				if !ok {
-					s.result = &state.StepResult{Step: i, Effect: state.Raced, Why: "the message itself was not placed"}
-					continue
-				}
-				s.op.From, s.before = f, &f
-			}
-			if why := r.unsafe(s); why != "" {
-				s.result = &state.StepResult{Step: i, Effect: state.Raced, Why: why}
-				continue
-			}
-			ops, of = append(ops, s.op), append(of, i)
+		n := 1
+		for n < len(steps) && r.phase(steps[n]) == r.phase(steps[n-1]) {
+			n++
 		}
-		stage := StageHome
-		if r.list[steps[0]].side == merge.Online {
-			stage = StageOnline
+		var ready []int
+		for _, i := range steps[:n] {
+			if why := r.aim(r.list[i], placed); why != "" {
+				r.list[i].result = &state.StepResult{Step: i, Effect: state.Raced, Why: why}
+			} else {
+				ready = append(ready, i)
+			}
 		}
-		var fatal error
-		err := store.Run(ctx, ops, func(k int, res apply.Result) {
-			i := of[k]
-			s := r.list[i]
-			s.result = stepResult(i, res)
-			if s.op.Kind == apply.Place && res.Outcome == apply.Done {
-				placed[s.action.Message] = res.File
-			}
-			if s.op.Kind == apply.RenameFolder && res.Outcome != apply.Done {
-				fatal = fmt.Errorf("rename folder %q to %q: %s", s.op.Folder, s.op.NewFolder, s.result.Why)
-			}
-			r.opt.Progress(stage, i+1, len(r.list))
-		})
-		if err = errors.Join(err, fatal); err != nil {
+		if err := r.runBatch(ctx, store, ready, placed); err != nil {
 			return err
 		}
 		steps = steps[n:]
@@ -122,20 +107,82 @@ func (r *run) runSteps(ctx context.Context, store *apply.Store, steps []int) err
 	return nil
 }
 
-// unsafe says why a step must not be done although it was planned: mail is
-// expired online only when it is at home.
-func (r *run) unsafe(s *step) string {
-	if s.action == nil || s.action.Op != merge.Expire {
+// phase numbers the batches of a side's steps: folders must be there before
+// mail, a mail that is placed before its copies, and all else be done before
+// anything is removed.
+func (r *run) phase(i int) int {
+	switch s := r.list[i]; {
+	case s.folder != nil && s.folder.Op == merge.RemoveFolder:
+		return 4
+	case s.folder != nil:
+		return 0
+	case s.op.Kind == apply.Place:
+		return 1
+	case removes(s):
+		return 3
+	}
+	return 2
+}
+
+// removes tells whether a step belongs to an action that takes a placement away.
+func removes(s *step) bool {
+	return s.action != nil && (s.action.Op == merge.Delete || s.action.Op == merge.Expire)
+}
+
+// aim makes a step ready, or says why it must not be done although it was planned.
+func (r *run) aim(s *step, placed map[string]tree.File) string {
+	if s.op.Kind == apply.Copy && s.before == nil {
+		f, ok := placed[s.action.Message]
+		if !ok {
+			return "the message itself was not placed"
+		}
+		s.op.From, s.before = f, &f
+	}
+	if !removes(s) {
 		return ""
 	}
+	// Or the removal could take the last placement.
 	for _, t := range r.byMessage[s.action.Message] {
-		if t.side == merge.Offline && t.action.Slot == s.action.Slot && (t.result == nil || t.result.Effect != state.Done) {
-			return "not yet at home"
+		if (t.side != s.side || !removes(t)) && (t.result == nil || t.result.Effect != state.Done) && r.before(t, s) {
+			return "another change of this message was not made"
 		}
 	}
 	return ""
 }
 
+// before tells whether t is carried out before s: offline is first.
+func (r *run) before(t, s *step) bool { return t.side == s.side || t.side == merge.Offline }
+
+func (r *run) runBatch(ctx context.Context, store *apply.Store, batch []int, placed map[string]tree.File) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	ops := make([]apply.Op, len(batch))
+	for k, i := range batch {
+		ops[k] = r.list[i].op
+	}
+	err := store.Run(ctx, ops, func(k int, res apply.Result) {
+		i := batch[k]
+		s := r.list[i]
+		s.result = stepResult(i, res)
+		stage := StageHome
+		if s.side == merge.Online {
+			stage = StageOnline
+		}
+		r.opt.Progress(stage, i+1, len(r.list))
+		if res.Outcome != apply.Done && s.op.Kind == apply.RenameFolder {
+			// The plan has the new name everywhere: without it nothing else fits.
+			cancel(fmt.Errorf("rename folder %q to %q: %s", s.op.Folder, s.op.NewFolder, s.result.Why))
+		} else if res.Outcome == apply.Done && s.op.Kind == apply.Place {
+			placed[s.action.Message] = res.File
+		}
+	})
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	return err
+}
+
+// stepResult is the journal's word for what became of a step.
 func stepResult(i int, res apply.Result) *state.StepResult {
 	out := &state.StepResult{Step: i, Why: res.Why, Missing: res.Missing}
 	switch res.Outcome {

@@ -62,14 +62,36 @@ func (r *run) openIndex(stateDir string) error {
 	if err := os.MkdirAll(stateDir, 0o700); err != nil {
 		return fmt.Errorf("state directory: %w", err)
 	}
-	path := IndexPath(stateDir, r.mb.Name)
+	r.indexPath = IndexPath(stateDir, r.mb.Name)
 	var err error
-	if r.index, err = state.Open(path); errors.Is(err, state.ErrRebuild) {
-		if err = state.Discard(path); err == nil {
-			r.index, err = state.Open(path)
-		}
+	if r.index, err = state.Open(r.indexPath); errors.Is(err, state.ErrRebuild) {
+		err = r.newIndex()
 	}
 	return err
+}
+
+// newIndex begins an empty index in place of one that is of no use.
+func (r *run) newIndex() error {
+	err := state.Discard(r.indexPath)
+	if err == nil {
+		r.index, err = state.Open(r.indexPath)
+	}
+	return err
+}
+
+// fillIndex makes the index hold that state. A file so damaged that not even this
+// works is replaced.
+func (r *run) fillIndex(s *state.State) error {
+	err := r.index.Replace(s)
+	if !errors.Is(err, state.ErrRebuild) {
+		return err
+	}
+	r.index.Close() // of a damaged file: it may well complain
+	r.index = nil
+	if err := r.newIndex(); err != nil {
+		return err
+	}
+	return r.index.Replace(s)
 }
 
 // IndexPath is where a mailbox's index is.
@@ -103,7 +125,7 @@ func (r *run) loadState(rec *state.Record) error {
 	if r.last, err = state.Rebuild(trees, rec); err != nil {
 		return err
 	}
-	return r.index.Replace(r.last)
+	return r.fillIndex(r.last)
 }
 
 func (r *run) baseTrees(rec *state.Record) (trees [2]*tree.Tree, err error) {

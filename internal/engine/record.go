@@ -185,7 +185,7 @@ func (r *run) commit(rec *state.Record) error {
 	for _, side := range merge.Sides {
 		s.Trees[side], s.Messages[side] = r.now[side].Tree, r.now[side].of
 	}
-	return r.index.Replace(s)
+	return r.fillIndex(s)
 }
 
 func (r *run) messageOf(side merge.Side, f tree.File) string {

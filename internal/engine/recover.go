@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"maps"
 
 	"snapmerge/internal/state"
 	"snapmerge/merge"
@@ -32,6 +33,7 @@ func (r *run) recover() {
 		slot    int
 	}
 	effects := map[slot][]state.StepResult{} // of the steps of one action
+	byMessage := map[string][]state.StepResult{}
 	for i, s := range r.interrupted.Steps {
 		res, ok := acked[i]
 		if !ok {
@@ -40,6 +42,7 @@ func (r *run) recover() {
 		if s.Action != nil {
 			at := slot{s.Action.Side, s.Action.Message, s.Action.Slot}
 			effects[at] = append(effects[at], res)
+			byMessage[at.message] = append(byMessage[at.message], res)
 		}
 		if res.Effect == state.Done {
 			a := reportStep(s, res)
@@ -47,11 +50,23 @@ func (r *run) recover() {
 			r.recovered = append(r.recovered, a)
 		}
 	}
+	r.spend(byMessage)
 	for _, o := range r.interrupted.Outcomes {
 		r.agreed[o.Message] = o.Settle(haves(o, func(side merge.Side, i int) ([]state.StepResult, bool) {
 			res, ok := effects[slot{side, o.Message, i}]
 			return res, ok
 		}))
+	}
+}
+
+// spend forgets the answers that the interrupted sync has carried out, as its end
+// would have done. The user may since have brought about the same question again:
+// a mail that was put back at home and is deleted there once more.
+func (r *run) spend(results map[string][]state.StepResult) {
+	for _, answers := range []map[string]state.Decided{r.decided, r.last.Decisions} {
+		maps.DeleteFunc(answers, func(_ string, d state.Decided) bool {
+			return allDone(results[d.Message]) && d.At.Before(r.interrupted.Started)
+		})
 	}
 }
 

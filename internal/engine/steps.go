@@ -50,7 +50,27 @@ func (r *run) steps() ([]*step, error) {
 			}
 		}
 	}
+	expectOwnLinks(out)
 	return out, nil
+}
+
+// expectOwnLinks adds to the expected link counts the names that copies made by
+// earlier steps give the same file, or these would be taken for a client's COPY.
+func expectOwnLinks(steps []*step) {
+	type inode struct {
+		side merge.Side
+		ino  uint64
+	}
+	made := map[inode]uint64{}
+	for _, s := range steps {
+		at := inode{s.side, s.op.From.Ino}
+		if s.op.Links > 0 {
+			s.op.Links += made[at]
+		}
+		if s.op.Kind == apply.Copy {
+			made[at]++
+		}
+	}
 }
 
 func (r *run) folderStep(f merge.FolderAction) *step {

@@ -67,6 +67,8 @@ type run struct {
 	dir    *os.File // the offline snapshots, with records and journal
 	index  *state.Index
 
+	indexPath string
+
 	last         *state.State
 	heldSource   map[string]*state.SnapshotFile // where home's copy of what waited is, by message
 	interrupted  *state.Intent

@@ -31,7 +31,12 @@ func Lock(dir *os.File) (release func(), err error) {
 		return nil, fmt.Errorf("lock %q: %w", dir.Name(), err)
 	}
 	f := os.NewFile(uintptr(fd), dir.Name())
-	return func() { f.Close() }, nil
+	return func() {
+		// Close alone would not do while a child that is being started still has a
+		// copy of the handle.
+		unix.Flock(fd, unix.LOCK_UN)
+		f.Close()
+	}, nil
 }
 
 // retry calls f again when a signal came in between (the Go runtime sends some).
