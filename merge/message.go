@@ -12,7 +12,6 @@ type result struct {
 	decision  *Decision // of a person, if it is still about the same question
 	waits     bool      // a conflict of that ID waited before this sync
 	hold      bool      // too many deletions: hold them
-	note      string    // why a deletion is held although the policy would apply it
 
 	out       Outcome
 	rules     []string // by slot

@@ -92,6 +92,10 @@ func (r *run) input() (merge.Input, error) {
 				m.Lost[side] = m.Lost[side] || unreadable[side][p.Folder]
 			}
 		}
+		if r.late(m) {
+			r.tooLate = append(r.tooLate, name)
+			continue
+		}
 		if r.waitsInNew(m) {
 			r.waiting = append(r.waiting, name)
 			continue
@@ -138,12 +142,17 @@ func (r *run) waitsInNew(m merge.Message) bool {
 	if len(m.Base[merge.Online])+len(m.Base[merge.Offline])+len(m.Now[merge.Offline]) > 0 || len(m.Now[merge.Online]) == 0 {
 		return false
 	}
+	waits := false
 	for _, p := range m.Now[merge.Online] {
+		if r.policy.For(p.Folder).Skip {
+			continue // a copy that is not synced says nothing about the others
+		}
 		if !p.New || r.policy.Expired(r.mb.Merge.IncludeNew, p.Received) {
 			return false
 		}
+		waits = true
 	}
-	return true
+	return waits
 }
 
 // differs compares the two sides' bytes of a message whose files are one

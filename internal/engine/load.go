@@ -52,7 +52,13 @@ func (r *run) loadJournal(rec *state.Record) error {
 		return err
 	}
 	if rec != nil && rec.Sync >= in.Sync {
-		return state.RemoveJournal(r.dir) // it was only the last step that was missing
+		// Only the last steps were missing: that sync has seen the answers from
+		// before it, and those that go on counting are in its record.
+		maps.DeleteFunc(r.decided, func(_ string, d state.Decided) bool { return d.At.Before(in.Started) })
+		if err := state.WriteDecisions(r.dir, r.decided); err != nil {
+			return err
+		}
+		return state.RemoveJournal(r.dir)
 	}
 	r.interrupted, r.acks = in, acks
 	return nil

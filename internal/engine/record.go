@@ -71,7 +71,7 @@ func (r *run) settled() []state.AgreedMessage {
 	for _, o := range r.plan.Outcomes {
 		add(o.Message, o.Settle(haves(o, r.results(o.Message))))
 	}
-	for _, m := range r.waiting {
+	for _, m := range slices.Concat(r.waiting, r.tooLate) {
 		add(m, [2][]tree.Placement{})
 	}
 	slices.SortFunc(out, func(a, b state.AgreedMessage) int { return strings.Compare(a.Message, b.Message) })

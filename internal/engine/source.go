@@ -113,14 +113,12 @@ func bareNewlines(f io.Reader) (n int64, err error) {
 	r := bufio.NewReaderSize(f, 64<<10)
 	last := byte(0)
 	for {
-		chunk, err := r.Peek(1)
-		if err == io.EOF {
+		if _, err := r.Peek(1); err == io.EOF {
 			return n, nil
-		}
-		if err != nil {
+		} else if err != nil {
 			return n, err
 		}
-		chunk, _ = r.Peek(r.Buffered())
+		chunk, _ := r.Peek(r.Buffered())
 		s := string(chunk)
 		n += int64(strings.Count(s, "\n") - strings.Count(s, "\r\n"))
 		if last == '\r' && s[0] == '\n' {

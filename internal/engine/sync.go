@@ -66,8 +66,10 @@ type run struct {
 	policy merge.Policy
 	dir    *os.File // the offline snapshots, with records and journal
 	index  *state.Index
-
-	indexPath string
+	// started is when the sync began; begun and taken are when online's snapshot
+	// was, by the clock of ctimes.
+	started, begun, taken time.Time
+	indexPath             string
 
 	last         *state.State
 	heldSource   map[string]*state.SnapshotFile // where home's copy of what waited is, by message
@@ -87,6 +89,7 @@ type run struct {
 	agreed    map[string][2][]tree.Placement
 	work      []string
 	waiting   []string // new online, in new/, and left there
+	tooLate   []string // new online, and left for the next sync
 	in        merge.Input
 	plan      merge.Plan
 	list      []*step
@@ -111,6 +114,9 @@ func Sync(ctx context.Context, mb config.Mailbox, stateDir string, opt Options) 
 	r := &run{mb: mb, opt: opt, now0: opt.Now(), old: map[string]*frozen{},
 		agreed: map[string][2][]tree.Placement{}, heldSource: map[string]*state.SnapshotFile{}}
 	r.policy = mb.Policy(r.now0)
+	// Not the coarse clock: it can be a tick behind a ctime that is there already,
+	// since Linux 6.13 takes some of them from the fine one.
+	r.started = time.Now()
 	if err := CheckStores(mb, false); err != nil {
 		return nil, err
 	}
@@ -161,7 +167,9 @@ func (r *run) sync(ctx context.Context) (*Result, error) {
 	if err := r.commit(rec); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(journal.Remove(), state.WriteDecisions(r.dir, nil)); err != nil {
+	// The journal last: while it is there, the next run knows that it must see to
+	// the answers.
+	if err := errors.Join(state.WriteDecisions(r.dir, nil), journal.Remove()); err != nil {
 		return nil, err
 	}
 	res := r.result(rec)
@@ -222,12 +230,19 @@ func (r *run) close() {
 func (r *run) freeze() error {
 	r.opt.Progress(StageFreeze, 0, 0)
 	r.meta = state.Meta{Mailbox: r.mb.Name, Sync: r.n}
+	var err error
+	if r.begun, err = tickAfter(r.started); err != nil {
+		return err
+	}
 	for _, side := range merge.Sides {
 		s, name := r.store(side), snapshot.Name(side.String(), r.n)
 		if err := snapshot.Take(s.Path, s.Snapshots, name); err != nil {
 			return errors.Join(fmt.Errorf("%s: %w", side, err), r.dropFrozen())
 		}
 		r.meta.Snapshots[side] = name
+		if side == merge.Online {
+			r.taken = time.Now()
+		}
 		z, err := openFrozen(s, name)
 		if err != nil {
 			return errors.Join(fmt.Errorf("%s: %w", side, err), r.dropFrozen())

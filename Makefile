@@ -1,0 +1,57 @@
+# What a developer runs. Tests and demo need root: they make real btrfs file
+# systems on loop devices. The first run installs what is missing on Debian.
+#
+#   sudo make test        everything that is checked
+#   sudo make demo        two mailboxes, and a day of changes, step by step
+
+# sudo takes /usr/local/go/bin out of the PATH.
+export PATH := $(PATH):/usr/local/go/bin
+
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
+FUZZTIME    = 30s
+TIMEOUT     = 20m
+DEMO_DIR    = /tmp/snapmerge-demo
+
+# Go asks git for the version, and fails where git refuses to tell it: in a
+# checkout that belongs to somebody else than who runs make.
+export GOFLAGS := $(GOFLAGS) -buildvcs=$(shell git status >/dev/null 2>&1 && echo auto || echo false)
+
+# A shell of ours: make itself would look for go along the old PATH.
+SHELL = /bin/bash
+.SHELLFLAGS = -ec
+
+.PHONY: build test lint fuzz demo demo-clean clean root deps
+
+# One static file: it can be copied to a machine without Go.
+build:
+	CGO_ENABLED=0 go build -trimpath -o snapmerge ./cmd/snapmerge
+
+test: root deps lint
+	go run ./scripts/gotest -p 2 -timeout $(TIMEOUT) ./...
+
+lint:
+	@out=$$(gofmt -l .); if [ "$$out" ]; then echo "gofmt -w, please:" $$out >&2; exit 1; fi
+	go vet ./...
+	CGO_ENABLED=0 go build -o /dev/null ./cmd/snapmerge
+	go run $(STATICCHECK) ./...
+
+# Each fuzz target for FUZZTIME; what one finds lands in its testdata/fuzz.
+fuzz:
+	grep -rno --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . | while IFS=: read -r file _ func; do \
+		go test -run '^$$' -fuzz "^$${func#func }\$$" -fuzztime $(FUZZTIME) "$$(dirname "$$file")" </dev/null; \
+	done
+
+demo: root deps build
+	demo/run.sh $(DEMO_DIR)
+
+demo-clean: root
+	demo/clean.sh $(DEMO_DIR)
+
+clean:
+	rm -f snapmerge
+
+root:
+	@if [ "$$(id -u)" != 0 ]; then echo "make $(MAKECMDGOALS) needs root (snapshots, loop devices); run: sudo make $(MAKECMDGOALS)" >&2; exit 1; fi
+
+deps:
+	@scripts/install-deps.sh

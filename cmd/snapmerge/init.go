@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/pflag"
+
+	"snapmerge/internal/config"
+	"snapmerge/internal/engine"
+	"snapmerge/internal/report"
+)
+
+const initUsage = `Usage:
+    snapmerge init [MAILBOX...] [OPTIONS]
+
+Check everything that a sync of the mailboxes needs, of all mailboxes of the
+configuration if none is named; say all that is wrong at once, and how to mend
+it. Folders for snapshots and state are made, with mode 0700. A mailbox that is
+ready is measured, and what its next sync would do is shown. No mail is
+changed. Run it as root, as often as you like.
+
+    -c, --config FILE   the configuration (default /etc/snapmerge/snapmerge.toml)
+        --json          print one JSON document instead of text
+    -q, --quiet         print nothing but what needs attention
+        --color WHEN    auto, always or never
+
+EXIT STATUS
+    0    all of them are ready
+    1    something could not be checked, the message says what
+    2    wrong usage or configuration, or a mailbox is not ready
+    3    another run holds the lock
+    130  interrupted
+
+Example:
+    $ sudo snapmerge init
+    chris: ready
+      home    38122 mails in 61 folders
+      online  2114 mails in 58 folders
+    chris: sync 1 would do (nothing was changed)
+      home    2114 placed
+`
+
+func setupInit(*pflag.FlagSet) runner {
+	return func(ctx context.Context, a *app, args []string) error {
+		cfg, list, err := a.mailboxes(args)
+		if err != nil {
+			return err
+		}
+		if os.Geteuid() == 0 {
+			if err := os.MkdirAll(cfg.StateDir, 0o700); err != nil {
+				return &statusError{fmt.Errorf("state directory: %w", err), 2, ""}
+			}
+		}
+		var ready []report.Ready
+		var statuses []int
+		for _, mb := range list {
+			r, err := a.initMailbox(ctx, mb, cfg.StateDir)
+			statuses = append(statuses, exitStatus(err))
+			if err != nil {
+				continue
+			}
+			ready = append(ready, r)
+			a.show(report.ReadyText(r, a.style))
+			if advice := r.Advice(); advice != "" {
+				a.note("mailbox " + mb.Name + ": " + advice)
+			}
+		}
+		if a.json {
+			a.print(report.ReadyJSON(ready))
+		}
+		if st := combineInit(statuses); st != 0 {
+			return silent(st)
+		}
+		return nil
+	}
+}
+
+// combineInit: a mailbox that is not ready makes it 2 whatever the others are,
+// for init touches no mail in any of them.
+func combineInit(statuses []int) int {
+	worst := combine(statuses)
+	for _, s := range statuses {
+		if s == 2 && worst == 1 {
+			return 2
+		}
+	}
+	return worst
+}
+
+// initMailbox checks and measures one mailbox. It has said what is wrong.
+func (a *app) initMailbox(ctx context.Context, mb config.Mailbox, stateDir string) (report.Ready, error) {
+	r := report.Ready{Mailbox: mb.Name, MaxDeletions: mb.Merge.MaxDeletions}
+	about := "mailbox " + mb.Name + ": "
+	if err := ctx.Err(); err != nil {
+		return r, err
+	}
+	err := errors.Join(makeFolders(mb), engine.CheckStores(mb, true))
+	if err != nil {
+		a.complain("", err)
+		return r, err
+	}
+	if r.Sides, err = measure(mb); err != nil {
+		a.complain(about, err)
+		return r, err
+	}
+	r.Sync = a.sync(ctx, mb, stateDir, true)
+	a.tell(r.Sync)
+	return r, r.Sync.Err
+}

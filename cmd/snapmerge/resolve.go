@@ -1,0 +1,146 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/user"
+	"strconv"
+	"time"
+
+	"snapmerge/internal/config"
+	"snapmerge/internal/report"
+	"snapmerge/internal/state"
+	"snapmerge/merge"
+)
+
+// resolve records answers. Nothing is recorded before all of them are known to
+// be good, and the locks are held from reading on: a sync in between would
+// change what the IDs mean.
+func (a *app) resolve(args []string, o conflictOptions) error {
+	take := merge.Online
+	if o.take == "offline" {
+		take = merge.Offline
+	}
+	names := args
+	if !o.all {
+		names = nil // they are IDs
+	}
+	_, list, err := a.mailboxes(names)
+	if err != nil {
+		return err
+	}
+	histories, release, err := a.lockHistories(list)
+	defer release()
+	if err != nil {
+		return err
+	}
+	var items []report.Item
+	for _, h := range histories {
+		own, err := h.items()
+		if err != nil {
+			return fmt.Errorf("mailbox %s: %w", h.mb.Name, err)
+		}
+		items = append(items, own...)
+	}
+	if o.all {
+		items = undecided(ofKind(items, o.kind))
+	} else if items, err = choose(items, args); err != nil {
+		return err
+	}
+	for i := range items {
+		items[i].Decided = &take
+	}
+	for _, h := range histories {
+		if err := h.decide(items, take); err != nil {
+			return fmt.Errorf("mailbox %s: %w", h.mb.Name, err)
+		}
+	}
+	if len(items) == 0 {
+		a.show("nothing waits for a decision\n")
+	}
+	a.show(report.ResolvedText(items, a.style))
+	if a.json {
+		a.print(report.ConflictsJSON(items))
+	}
+	return nil
+}
+
+// lockHistories locks and reads the mailboxes that were synced once. release
+// is never nil.
+func (a *app) lockHistories(list []config.Mailbox) (histories []*history, release func(), err error) {
+	var releases []func()
+	release = func() {
+		for _, f := range releases {
+			f()
+		}
+	}
+	for _, mb := range list {
+		h, err := a.lockHistory(mb, &releases)
+		if err != nil {
+			return nil, release, fmt.Errorf("mailbox %s: %w", mb.Name, err)
+		}
+		if h != nil {
+			histories = append(histories, h)
+		}
+	}
+	return histories, release, nil
+}
+
+func (a *app) lockHistory(mb config.Mailbox, releases *[]func()) (*history, error) {
+	dir, err := os.Open(mb.Offline.Snapshots)
+	if os.IsNotExist(err) {
+		return nil, nil // never synced
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	unlock, err := state.Lock(dir)
+	if err != nil {
+		return nil, err
+	}
+	*releases = append(*releases, unlock)
+	h, err := a.openHistory(mb)
+	if err == nil {
+		*releases = append(*releases, h.close)
+	}
+	return h, err
+}
+
+func undecided(items []report.Item) []report.Item {
+	var out []report.Item
+	for _, it := range items {
+		if it.Decided == nil {
+			out = append(out, it)
+		}
+	}
+	return out
+}
+
+// decide records the answers to the mailbox's own items.
+func (h *history) decide(items []report.Item, take merge.Side) error {
+	answers := map[string]state.Decided{}
+	for _, it := range items {
+		if it.Mailbox == h.mb.Name {
+			answers[it.ID] = state.Decided{
+				Decision: merge.Decision{State: it.State, Take: take},
+				Message:  it.Message, Who: who(), At: time.Now().UTC(),
+			}
+		}
+	}
+	if len(answers) == 0 {
+		return nil
+	}
+	return state.Decide(h.dir, answers)
+}
+
+// who is the person at the keyboard, for the record: not root, if it is sudo.
+func who() string {
+	if name := os.Getenv("SUDO_USER"); name != "" {
+		return name
+	}
+	if u, err := user.Current(); err == nil {
+		return u.Username
+	}
+	return "uid " + strconv.Itoa(os.Getuid())
+}

@@ -1,0 +1,177 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"snapmerge/internal/engine"
+	"snapmerge/internal/report"
+	"snapmerge/internal/state"
+	"snapmerge/merge"
+)
+
+// The progress line comes after a second, is not redrawn for every mail, and
+// goes again. On no terminal there is none: the scripts see that.
+func TestProgress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var b bytes.Buffer
+		p := newProgress(&b, "snapmerge: chris")
+		p.update("read", 0, 2)
+		time.Sleep(time.Second - time.Millisecond)
+		synctest.Wait()
+		if b.Len() > 0 {
+			t.Errorf("before a second: %q", b.String())
+		}
+		time.Sleep(2 * time.Millisecond)
+		synctest.Wait()
+		if got, want := b.String(), "\r\x1b[Ksnapmerge: chris: read 0/2"; got != want {
+			t.Errorf("after a second: %q, want %q", got, want)
+		}
+		b.Reset()
+		for i := range 1000 { // 1 ms each: not more than one line in 100 ms
+			p.update("change offline", i+1, 1000)
+			time.Sleep(time.Millisecond)
+		}
+		if n := bytes.Count(b.Bytes(), []byte("\r")); n < 8 || n > 10 {
+			t.Errorf("%d lines in a second", n)
+		}
+		b.Reset()
+		p.stop()
+		p.update("record", 0, 0)
+		if got := b.String(); got != "\r\x1b[K" {
+			t.Errorf("at the end: %q", got)
+		}
+	})
+}
+
+// A sync that is over within a second shows nothing at all.
+func TestProgressQuick(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var b bytes.Buffer
+		p := newProgress(&b, "snapmerge: chris")
+		p.update("read", 0, 2)
+		p.stop()
+		time.Sleep(2 * patience)
+		synctest.Wait()
+		if b.Len() > 0 {
+			t.Errorf("%q", b.String())
+		}
+	})
+}
+
+func TestExitStatus(t *testing.T) {
+	problem := fmt.Errorf("mailbox chris: %w", &engine.Problem{Subject: "/srv", Err: errors.New("x")})
+	for _, c := range []struct {
+		err  error
+		want int
+	}{
+		{nil, 0},
+		{errors.New("x"), 1},
+		{usageError("x", ""), 2},
+		{errors.Join(errors.New("x"), problem), 2},
+		{fmt.Errorf("lock: %w", state.ErrLocked), 3},
+		{fmt.Errorf("apply: %w", context.Canceled), 130},
+		{silent(1), 1},
+	} {
+		if got := exitStatus(c.err); got != c.want {
+			t.Errorf("%v: %d, want %d", c.err, got, c.want)
+		}
+	}
+}
+
+// 2 says that nothing was touched and 3 that another run is at work: neither is
+// the whole truth if another mailbox of the call was synced or failed otherwise.
+func TestCombine(t *testing.T) {
+	for _, c := range []struct {
+		statuses []int
+		want     int
+	}{
+		{nil, 0},
+		{[]int{0, 0}, 0},
+		{[]int{2}, 2},
+		{[]int{2, 2}, 2},
+		{[]int{0, 2}, 1},
+		{[]int{2, 0}, 1},
+		{[]int{3, 3}, 3},
+		{[]int{3, 2}, 1},
+		{[]int{0, 1}, 1},
+		{[]int{0, 130, 2}, 130},
+		{[]int{2, 2, 130}, 130},
+	} {
+		if got := combine(c.statuses); got != c.want {
+			t.Errorf("%v: %d, want %d", c.statuses, got, c.want)
+		}
+	}
+}
+
+// An ID may be cut, but only one conflict may begin with it; one unknown among
+// several is enough to find nothing.
+func TestChoose(t *testing.T) {
+	var items []report.Item
+	for _, id := range []string{"chris aabbccddeeff", "chris aabb00000000", "ann aabbccddeeff", "ann 123456789abc"} {
+		mailbox, id, _ := strings.Cut(id, " ")
+		items = append(items, report.Item{Mailbox: mailbox, Held: state.Held{Conflict: merge.Conflict{ID: id}}})
+	}
+	for _, c := range []struct {
+		ids  string
+		want string // indexes, or what the error says
+	}{
+		{"1", "[3]"},
+		{"123456789abc", "[3]"},
+		{"1 123 12", "[3]"},
+		{"1 aabb0", "[1 3]"},
+		{"aabb", `conflict "aabb": there are 3 of that ID`},
+		{"aabbccddeeff", `conflict "aabbccddeeff": there are 2 of that ID`},
+		{"chris:aabbc", "[0]"},
+		{"ann:aabb", "[2]"},
+		{"chris:aabb", `conflict "chris:aabb": there are 2 of that ID`},
+		{"bob:aabb", `conflict "bob:aabb": nothing of that ID waits`},
+		{"1 ff", `conflict "ff": nothing of that ID waits`},
+		{"123456789abcd", `conflict "123456789abcd": nothing of that ID waits`},
+		{":", `conflict ":": nothing of that ID waits`},
+	} {
+		found, err := choose(items, strings.Fields(c.ids))
+		var at []int
+		for _, it := range found {
+			at = append(at, slices.IndexFunc(items, func(x report.Item) bool { return x.Mailbox == it.Mailbox && x.ID == it.ID }))
+		}
+		got := fmt.Sprint(at)
+		if err != nil {
+			got = err.Error()
+		}
+		if got != c.want {
+			t.Errorf("%q: %s, want %s", c.ids, got, c.want)
+		}
+	}
+}
+
+// What several mailboxes share is said once; a joined error is several lines,
+// each with its own hint, and nothing that reaches a terminal controls it.
+func TestComplain(t *testing.T) {
+	var b bytes.Buffer
+	a := &app{errs: &b, said: map[string]bool{}}
+	root := &engine.Problem{Subject: "snapmerge", Err: errors.New("not run as root"), Mend: "use sudo"}
+	gone := fmt.Errorf("mailbox chris: %w", &engine.Problem{Subject: "/srv", Err: errors.New("gone"), Mend: "mount it"})
+	a.complain("", errors.Join(root, gone))
+	a.complain("", errors.Join(root))
+	a.complain("mailbox ann: ", fmt.Errorf("offline: apply: %w", context.Canceled))
+	a.complain("mailbox ann: ", errors.New("bad\x1b[31m\u202e name"))
+	want := `snapmerge: not run as root
+snapmerge: hint: use sudo
+snapmerge: mailbox chris: /srv: gone
+snapmerge: hint: mount it
+snapmerge: mailbox ann: offline: apply: interrupted
+snapmerge: hint: the next sync finishes the work
+snapmerge: mailbox ann: bad\x1b[31m\u202e name
+`
+	if got := b.String(); got != want {
+		t.Errorf("got:\n%s\nwant:\n%s", got, want)
+	}
+}

@@ -1,0 +1,157 @@
+package report
+
+import (
+	"time"
+
+	"snapmerge/internal/state"
+	"snapmerge/merge"
+)
+
+// SyncJSON is the document of "sync --json"; verbose adds the actions.
+func SyncJSON(list []Sync, verbose bool) string {
+	doc := struct {
+		Version   int        `json:"version"`
+		Mailboxes []syncJSON `json:"mailboxes"`
+	}{1, []syncJSON{}}
+	for _, s := range list {
+		doc.Mailboxes = append(doc.Mailboxes, s.json(verbose))
+	}
+	return document(doc)
+}
+
+// syncJSON is one mailbox; without a record only the error is there.
+type syncJSON struct {
+	Mailbox string `json:"mailbox"`
+	*recordJSON
+	Error string `json:"error,omitempty"`
+}
+
+type recordJSON struct {
+	Sync    int     `json:"sync"`
+	DryRun  bool    `json:"dry_run"`
+	Offline counted `json:"offline"`
+	Online  counted `json:"online"`
+
+	Held          int     `json:"held"`
+	Conflicts     int     `json:"conflicts"`
+	Raced         int     `json:"raced"`
+	Failed        *int    `json:"failed,omitempty"` // left out where only a summary was read
+	Refused       int     `json:"refused"`
+	WaitingInNew  int     `json:"waiting_in_new"`
+	ReceivedBytes int64   `json:"received_bytes"`
+	Seconds       float64 `json:"seconds"`
+
+	Snapshots   map[string]string `json:"snapshots"`
+	Interrupted int               `json:"interrupted,omitempty"`
+	Stale       map[string]int    `json:"stale,omitempty"`
+	Notes       []string          `json:"notes,omitempty"`
+	Started     *time.Time        `json:"started,omitempty"`
+	Finished    *time.Time        `json:"finished,omitempty"`
+	Actions     *[]actionJSON     `json:"actions,omitempty"`
+	Met         *[]metJSON        `json:"met,omitempty"`
+}
+
+type counted struct {
+	Placed  int  `json:"placed"`
+	Copied  int  `json:"copied"`
+	Moved   int  `json:"moved"`
+	Flagged int  `json:"flagged"`
+	Deleted int  `json:"deleted"`
+	Folders int  `json:"folders"`
+	Expired *int `json:"expired,omitempty"` // online only
+}
+
+type actionJSON struct {
+	Side     string   `json:"side"`
+	Op       string   `json:"op"`
+	Message  string   `json:"message"`
+	From     string   `json:"from"`
+	To       string   `json:"to"`
+	Before   *string  `json:"flags_before"` // null: there was nothing
+	Flags    *string  `json:"flags"`        // null: nothing is left
+	Keywords []string `json:"keywords"`
+	Rule     string   `json:"rule"`
+	Effect   string   `json:"effect"`
+	Why      string   `json:"why"`
+}
+
+type metJSON struct {
+	ID      string `json:"id"`
+	Kind    string `json:"kind"`
+	Message string `json:"message"`
+	Note    string `json:"note"`
+}
+
+func (s Sync) json(verbose bool) syncJSON {
+	out := syncJSON{Mailbox: s.Mailbox}
+	if s.Err != nil {
+		out.Error = jsonText(s.Err.Error())
+	}
+	if s.Record == nil {
+		return out
+	}
+	r := recordFields(s.Record.Meta, s.Record.Report.Totals)
+	r.DryRun, r.Interrupted, r.Notes = s.DryRun, s.Interrupted, jsonTexts(s.Notes)
+	r.setFailed(s.Record)
+	if s.DryRun {
+		r.Snapshots = map[string]string{} // they are gone again
+	}
+	r.Stale = map[string]int{}
+	for f, n := range s.Stale {
+		r.Stale[jsonText(f)] = n
+	}
+	if verbose {
+		r.addDetails(s.Record.Report)
+	}
+	out.recordJSON = r
+	return out
+}
+
+func recordFields(m state.Meta, t state.Totals) *recordJSON {
+	r := &recordJSON{
+		Sync: m.Sync, Offline: count(t.Offline), Online: count(t.Online),
+		Held: t.Held, Conflicts: t.Conflicts, Raced: t.Raced, Refused: t.Refused,
+		WaitingInNew: t.WaitingInNew, ReceivedBytes: t.ReceivedBytes, Seconds: t.Seconds,
+		Snapshots: map[string]string{},
+	}
+	r.Online.Expired = &t.Online.Expired
+	for _, side := range merge.Sides {
+		r.Snapshots[side.String()] = m.Snapshots[side]
+	}
+	return r
+}
+
+func (r *recordJSON) setFailed(rec *state.Record) {
+	n := Sync{Record: rec}.Failed()
+	r.Failed = &n
+}
+
+func (r *recordJSON) addDetails(rep state.Report) {
+	r.Actions, r.Met = &[]actionJSON{}, &[]metJSON{}
+	for _, a := range rep.Actions {
+		*r.Actions = append(*r.Actions, actionOf(a))
+	}
+	for _, c := range rep.Met {
+		*r.Met = append(*r.Met, metJSON{c.ID, string(c.Kind), jsonText(c.Message), jsonText(c.Note)})
+	}
+}
+
+func count(c state.Counts) counted {
+	return counted{Placed: c.Placed, Copied: c.Copied, Moved: c.Moved, Flagged: c.Flagged, Deleted: c.Deleted, Folders: c.Folders}
+}
+
+func actionOf(a state.ReportAction) actionJSON {
+	out := actionJSON{
+		Side: a.Side.String(), Op: a.Op, Message: jsonText(a.Message), From: jsonText(a.From), To: jsonText(a.To),
+		Keywords: []string{}, Rule: a.Rule, Effect: string(a.Effect), Why: jsonText(a.Why),
+	}
+	if a.Before != nil {
+		f := a.Before.Flags.String()
+		out.Before = &f
+	}
+	if a.After != nil {
+		f := a.After.Flags.String()
+		out.Flags, out.Keywords = &f, jsonTexts(a.After.Keywords)
+	}
+	return out
+}
