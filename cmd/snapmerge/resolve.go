@@ -34,17 +34,8 @@ func (a *app) resolve(args []string, o conflictOptions) error {
 	if err != nil {
 		return err
 	}
-	var items []report.Item
-	for _, h := range histories {
-		own, err := h.items()
-		if err != nil {
-			return fmt.Errorf("mailbox %s: %w", h.mb.Name, err)
-		}
-		items = append(items, own...)
-	}
-	if o.all {
-		items = undecided(ofKind(items, o.kind))
-	} else if items, err = choose(items, args); err != nil {
+	items, err := chosen(histories, args, o)
+	if err != nil {
 		return err
 	}
 	for i := range items {
@@ -63,6 +54,22 @@ func (a *app) resolve(args []string, o conflictOptions) error {
 		a.print(report.ConflictsJSON(items))
 	}
 	return nil
+}
+
+// chosen returns the items that are to be decided.
+func chosen(histories []*history, args []string, o conflictOptions) ([]report.Item, error) {
+	var items []report.Item
+	for _, h := range histories {
+		own, err := h.items()
+		if err != nil {
+			return nil, fmt.Errorf("mailbox %s: %w", h.mb.Name, err)
+		}
+		items = append(items, own...)
+	}
+	if o.all {
+		return undecided(ofKind(items, o.kind)), nil
+	}
+	return choose(items, args)
 }
 
 // lockHistories locks and reads the mailboxes that were synced once. release

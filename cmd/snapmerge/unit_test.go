@@ -23,29 +23,33 @@ func TestProgress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b bytes.Buffer
 		p := newProgress(&b, "snapmerge: chris")
+		written := func() string { // since the last call
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			defer b.Reset()
+			return b.String()
+		}
 		p.update("read", 0, 2)
 		time.Sleep(time.Second - time.Millisecond)
 		synctest.Wait()
-		if b.Len() > 0 {
-			t.Errorf("before a second: %q", b.String())
+		if got := written(); got != "" {
+			t.Errorf("before a second: %q", got)
 		}
 		time.Sleep(2 * time.Millisecond)
 		synctest.Wait()
-		if got, want := b.String(), "\r\x1b[Ksnapmerge: chris: read 0/2"; got != want {
+		if got, want := written(), "\r\x1b[Ksnapmerge: chris: read 0/2"; got != want {
 			t.Errorf("after a second: %q, want %q", got, want)
 		}
-		b.Reset()
 		for i := range 1000 { // 1 ms each: not more than one line in 100 ms
 			p.update("change offline", i+1, 1000)
 			time.Sleep(time.Millisecond)
 		}
-		if n := bytes.Count(b.Bytes(), []byte("\r")); n < 8 || n > 10 {
+		if n := strings.Count(written(), "\r"); n < 8 || n > 10 {
 			t.Errorf("%d lines in a second", n)
 		}
-		b.Reset()
 		p.stop()
 		p.update("record", 0, 0)
-		if got := b.String(); got != "\r\x1b[K" {
+		if got := written(); got != "\r\x1b[K" {
 			t.Errorf("at the end: %q", got)
 		}
 	})

@@ -30,7 +30,7 @@ func (m *mount) image() string { return filepath.Join(m.dir, "img") }
 // newMount makes and mounts a file system of size bytes.
 func newMount(size int64) (*mount, error) {
 	if os.Geteuid() != 0 {
-		return nil, errors.New(`btrfstest: only root can mount a loop device; run: sudo env "PATH=$PATH" go test ./...`)
+		return nil, errors.New(`btrfstest: only root can mount a loop device (run: sudo make test)`)
 	}
 	for _, tool := range []string{"mkfs.btrfs", "btrfs", "mount", "umount"} {
 		if _, err := exec.LookPath(tool); err != nil {
