@@ -24,21 +24,34 @@ func (r *result) deletion(by Side, slots []int, skipped []tree.Placement) {
 		r.holdAs(kind, rule, "")
 	case home:
 		r.holdAs(kind, "9a", "new at home under another name, equal but for what mail clients add: "+r.m.MovedHome)
-	case policy == Ignore && !r.waits:
-		r.leave(slots, rule)
-	case policy == Hold || r.waits:
+	case r.waits:
 		r.holdAs(kind, rule, "")
 	case r.hold:
 		r.holdAs(kind, rule, "too many deletions in one sync")
 	default:
 		r.deletedOn[by] = true
+		r.newDeletion(by, slots, kind, rule, policy)
+	}
+}
+
+// newDeletion does what the policy says about a deletion.
+func (r *result) newDeletion(by Side, slots []int, kind Kind, rule string, policy Deletion) {
+	switch policy {
+	case Apply:
 		r.remove(by.Other(), slots, rule)
+	case Ignore:
+		r.leave(slots, rule)
+	default:
+		r.holdAs(kind, rule, "")
 	}
 }
 
 // modified tells whether a side changed what the other deleted, beyond reading
 // it or marking it as deleted.
 func (r *result) modified(side Side) bool {
+	if side == Online && r.m.Differ {
+		return true // these are not the bytes that were deleted at home
+	}
 	for i, s := range r.out.Slots {
 		if r.rules[i] == "8" || s.Now[side] == nil {
 			continue

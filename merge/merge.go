@@ -43,7 +43,7 @@ type Message struct {
 	// Lost: that side's store is not the one of the last sync (restored, another
 	// disk), so nothing that is absent there was deleted by anybody.
 	Lost [2]bool
-	// Differ: the bytes online are not the bytes offline.
+	// Differ: the bytes online are not the bytes offline, or the last ones there.
 	Differ bool
 	// Duplicate: another message has the same key on the same side.
 	Duplicate bool

@@ -6,12 +6,12 @@ import (
 
 // A result is what mergeMessage found out about one message.
 type result struct {
-	m         Message // without what is in skipped folders
-	p         *Policy
-	id, state string
-	decision  *Decision // of a person, if it is still about the same question
-	waits     bool      // a conflict of that ID waited before this sync
-	hold      bool      // too many deletions: hold them
+	m        Message // without what is in skipped folders
+	whole    Message // with it
+	p        *Policy
+	decision *Decision // of a person, if it is still about the same question
+	waits    bool      // a conflict about it waited before this sync
+	hold     bool      // too many deletions: hold them
 
 	out       Outcome
 	rules     []string // by slot
@@ -19,7 +19,7 @@ type result struct {
 	conflicts []Conflict
 	closed    []Conflict // those that a person has seen
 	// deletedOn tells on which side the user deleted the message, where that was
-	// newly found and is about to be carried out on the other.
+	// newly found.
 	deletedOn [2]bool
 }
 
@@ -29,12 +29,16 @@ func mergeMessage(m Message, fm *folderMerge, in Input, p Policy, hold bool) res
 	before := m.Base
 	m = fm.renamed(m)
 	dropLost(&m) // in skipped folders too: they may be synced again one day
-	r := result{p: &p, id: ConflictID(m.ID, m.Base), state: stateOf(m), hold: hold}
-	// What waited under the base as it was waits still: a renamed folder or a
-	// restored store decides nothing.
-	r.waits = in.Waiting[r.id] || in.Waiting[ConflictID(m.ID, before)]
-	if d, ok := in.Decisions[r.id]; ok && d.State == r.state {
-		r.decision = &d
+	r := result{p: &p, whole: m, hold: hold}
+	if len(in.Waiting) > 0 {
+		// What waited under the base as it was waits still: a renamed folder or a
+		// restored store decides nothing.
+		r.waits = in.Waiting[ConflictID(m.ID, m.Base)] || in.Waiting[ConflictID(m.ID, before)]
+	}
+	if len(in.Decisions) > 0 {
+		if d, ok := in.Decisions[ConflictID(m.ID, m.Base)]; ok && d.State == stateOf(m) {
+			r.decision = &d
+		}
 	}
 	skipped := hideSkipped(&m, &p)
 	r.m = m
@@ -82,7 +86,8 @@ func (r *result) mark() {
 // conflict reports a conflict, or that a person has closed it.
 func (r *result) conflict(k Kind, rule, note string) {
 	c := Conflict{
-		ID: r.id, Kind: k, Message: r.m.ID, State: r.state, Rule: rule, Note: note,
+		ID: ConflictID(r.m.ID, r.whole.Base), State: stateOf(r.whole),
+		Kind: k, Message: r.m.ID, Rule: rule, Note: note,
 		Base: r.m.Base, Now: r.m.Now,
 	}
 	if r.decision != nil && k.Waits() {

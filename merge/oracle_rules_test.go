@@ -198,6 +198,7 @@ func (j *judge) deleter(ps []place) (Side, bool) {
 // shared are the threads that s has deleted and that o still has.
 func (j *judge) shared(s Side) (ts []thread, changed bool) {
 	o := s.Other()
+	changed = o == Online && j.m.Differ // other bytes than those that were deleted
 	for _, t := range j.threads {
 		if t.now[o] == nowhere || t.now[s] != nowhere {
 			continue
@@ -235,9 +236,9 @@ func (j *judge) deletion(s Side, ps []place, skipped folders) {
 		rule, policy = "9a", Apply
 	case j.waiting:
 		policy = Hold
-	case policy == Apply && !j.taken && j.hold:
+	case !j.taken && j.hold:
 		policy = Hold
-	case policy == Apply && !j.taken:
+	case !j.taken:
 		j.deletedOn[s] = true
 	}
 	j.rules[rule] = true

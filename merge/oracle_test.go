@@ -37,7 +37,7 @@ type verdict struct {
 	rules       map[string]bool // rows that had a say
 	held        bool
 	seen        [2]bool // the side has it, in a folder that is synced
-	deletedOn   [2]bool // a new deletion that policy carries out
+	deletedOn   [2]bool // a new deletion, whatever the policy
 	// loose: several placements moved at once, and which became which is nobody's
 	// to know. What holds then is checked by properties, not by this verdict.
 	loose bool

@@ -123,11 +123,12 @@ func (s Slot) dropped(have [2]*tree.Placement) map[string]bool {
 		if have[side] == nil {
 			continue
 		}
-		has, had := keywordSet(have[side]), keywordSet(s.Now[side])
+		has, had, base := keywordSet(have[side]), keywordSet(s.Now[side]), keywordSet(s.Base[side])
 		for k := range keywordSet(s.Result[side]) {
 			_, kept := has[k]
 			_, lost := had[k]
-			if !kept && (lost || s.Now[side] == nil) {
+			_, agreed := base[k]
+			if !kept && (lost || agreed || s.Now[side] == nil) {
 				out[k] = true
 			}
 		}

@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"runtime"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,10 +28,15 @@ func cases(t *testing.T, n int) int {
 	return n
 }
 
-// seeded returns a seed that changes from run to run; SNAPMERGE_SEED sets it.
+// seeded returns the seed of a test's random inputs: 1, so that a run can be
+// repeated, or what SNAPMERGE_SEED says, a number or "random" (make soak).
 func seeded(t *testing.T) uint64 {
-	seed := uint64(time.Now().UnixNano())
-	if s := os.Getenv("SNAPMERGE_SEED"); s != "" {
+	seed := uint64(1)
+	switch s := os.Getenv("SNAPMERGE_SEED"); s {
+	case "":
+	case "random":
+		seed = uint64(time.Now().UnixNano())
+	default:
 		var err error
 		if seed, err = strconv.ParseUint(s, 10, 64); err != nil {
 			t.Fatalf("SNAPMERGE_SEED: %v", err)
@@ -201,47 +208,65 @@ func (d dice) fill(in *Input) {
 // waiting deletions, full keyword tables, answers good and stale.
 func TestRandom(t *testing.T) {
 	seed := seeded(t)
-	n := cases(t, 100_000)
-	answers, loose := 0, 0
-	for i := range n {
-		d := dice{rand.New(rand.NewPCG(seed, uint64(i)))}
-		in, p := d.input(), d.policy()
-		decided := map[string]Side{}
-		plan := Merge(in, p)
-		if d.one(2) {
-			decided = d.answer(&in, plan)
-			answers += len(decided)
-			plan = Merge(in, p)
-		}
-		next, err := simulate(in, plan, nil)
-		if err != nil {
-			t.Fatalf("case %d: %v\n%s", i, err, showInput(in, p, decided))
-		}
-		vs := judgeAll(in, p, decided)
-		// Whether a loose one counts as a deletion may decide about all the others.
-		limited := (p.MaxDeletions < 100 || len(in.Messages) > 4) && slices.ContainsFunc(vs, func(v verdict) bool { return v.loose })
-		for k, v := range vs {
-			if v.loose || limited {
-				loose++
-			}
-			if limited && !v.loose {
-				continue
-			}
-			if why := unlike(v, in.Messages[k], next.Messages[k], plan, plan.Outcomes[k]); why != "" {
-				t.Fatalf("case %d: %s: %s\n%s", i, in.Messages[k].ID, why, showInput(only(in, k), p, decided))
-			}
-		}
-		if why := restless(next, p, plan); why != "" {
-			t.Fatalf("case %d: %s\n%s", i, why, showInput(in, p, decided))
-		}
-		if why := d.shuffled(in, p, plan); why != "" {
-			t.Fatalf("case %d: %s\n%s", i, why, showInput(in, p, decided))
-		}
+	n := cases(t, 1_000_000)
+	if testing.Short() {
+		n = min(n, 50_000)
 	}
-	t.Logf("%d inputs, %d answers, %d messages only checked for losses", n, answers, loose)
-	if answers == 0 && n > 1000 {
+	shards := runtime.GOMAXPROCS(0)
+	var answers, loose atomic.Int64
+	t.Run("shards", func(t *testing.T) {
+		for shard := range shards {
+			t.Run(strconv.Itoa(shard), func(t *testing.T) {
+				t.Parallel()
+				for i := shard; i < n; i += shards {
+					a, l := randomCase(t, i, dice{rand.New(rand.NewPCG(seed, uint64(i)))})
+					answers.Add(int64(a))
+					loose.Add(int64(l))
+				}
+			})
+		}
+	})
+	t.Logf("%d inputs, %d answers, %d messages only checked for losses", n, answers.Load(), loose.Load())
+	if answers.Load() == 0 && n > 1000 {
 		t.Error("no question was ever answered")
 	}
+}
+
+// randomCase returns how many questions were answered, and how many messages
+// were only checked for losses.
+func randomCase(t *testing.T, i int, d dice) (answers, loose int) {
+	in, p := d.input(), d.policy()
+	decided := map[string]Side{}
+	plan := Merge(in, p)
+	if d.one(2) {
+		decided = d.answer(&in, plan)
+		plan = Merge(in, p)
+	}
+	next, err := simulate(in, plan, nil)
+	if err != nil {
+		t.Fatalf("case %d: %v\n%s", i, err, showInput(in, p, decided))
+	}
+	vs := judgeAll(in, p, decided)
+	// Whether a loose one counts as a deletion may decide about all the others.
+	limited := (p.MaxDeletions < 100 || len(in.Messages) > 4) && slices.ContainsFunc(vs, func(v verdict) bool { return v.loose })
+	for k, v := range vs {
+		if v.loose || limited {
+			loose++
+		}
+		if limited && !v.loose {
+			continue
+		}
+		if why := unlike(v, in.Messages[k], next.Messages[k], plan, plan.Outcomes[k]); why != "" {
+			t.Fatalf("case %d: %s: %s\n%s", i, in.Messages[k].ID, why, showInput(only(in, k), p, decided))
+		}
+	}
+	if why := restless(next, p, plan); why != "" {
+		t.Fatalf("case %d: %s\n%s", i, why, showInput(in, p, decided))
+	}
+	if why := d.shuffled(in, p, plan); why != "" {
+		t.Fatalf("case %d: %s\n%s", i, why, showInput(in, p, decided))
+	}
+	return len(decided), loose
 }
 
 // answer decides some of the questions; one in five answers is about a state

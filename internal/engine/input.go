@@ -162,10 +162,23 @@ func (r *run) differs(message string) (bool, error) {
 		return false, nil
 	}
 	on, off := r.now[merge.Online].all(message), r.now[merge.Offline].all(message)
-	if len(on) == 0 || len(off) == 0 {
+	if len(on) == 0 {
 		return false, nil
 	}
-	same, err := r.sameBytes(merge.Online, on[0], merge.Offline, off[0])
+	if len(off) > 0 {
+		same, err := r.sameBytes(merge.Online, on[0], merge.Offline, off[0])
+		return !same, err
+	}
+	// Deleted at home meanwhile: what was deleted there is another mail perhaps.
+	home, err := r.homeSource(message)
+	if home == nil || err != nil {
+		return false, err
+	}
+	online, err := r.frozen[merge.Online].file(on[0])
+	if err != nil {
+		return false, err
+	}
+	same, err := equalBytes(online, home)
 	return !same, err
 }
 
