@@ -28,7 +28,7 @@ var arrows = map[string]string{
 	"merge":           "ours:tree",
 	"snapshot":        "golang.org/x/sys/unix github.com/dennwc/btrfs",
 	"reflink":         "golang.org/x/sys/unix",
-	"internal/stream": "golang.org/x/sys/unix ours:snapshot",
+	"internal/stream": "golang.org/x/sys/unix ours:snapshot ours:tree",
 	"internal/state":  "golang.org/x/sys/unix zombiezen.com/go/sqlite zombiezen.com/go/sqlite/sqlitex ours:merge ours:tree",
 	"internal/apply":  "golang.org/x/sys/unix ours:reflink ours:tree",
 	"internal/config": "github.com/pelletier/go-toml/v2 github.com/pelletier/go-toml/v2/unstable ours:merge ours:snapshot ours:tree",

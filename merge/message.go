@@ -65,12 +65,25 @@ func mergeMessage(m Message, fm *folderMerge, in Input, p Policy, hold bool) res
 		return r
 	}
 	for i := range r.out.Slots {
+		if s := &r.out.Slots[i]; m.Lost != [2]bool{} && s.Result[Online] != nil && s.Result[Offline] != nil {
+			s.forgetAttributes()
+		}
 		r.attributes(i)
 	}
 	r.joinDoubles()
 	r.expiry()
 	r.mark()
 	return r
+}
+
+// forgetAttributes takes flags and keywords out of the base: a store that was
+// restored has not taken away what it does not have.
+func (s *Slot) forgetAttributes() {
+	for _, side := range Sides {
+		if b := s.Base[side]; b != nil {
+			s.Base[side] = &tree.Placement{Folder: b.Folder, Received: b.Received}
+		}
+	}
 }
 
 // mark adds the conflicts that do not change what is done.

@@ -432,7 +432,7 @@ func (j *judge) expires(name string, p place, r attrs) bool {
 // where one side has nothing to compare with.
 func (j *judge) attributes(p place) (r [2]attrs) {
 	var n [2]attrs
-	compared := p.on[Online] && p.on[Offline]
+	compared := p.on[Online] && p.on[Offline] && j.m.Lost == [2]bool{} // a restored store has taken nothing away
 	for _, s := range Sides {
 		if p.t.now[s] != nowhere {
 			n[s] = j.na[s][p.t.now[s]]

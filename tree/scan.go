@@ -205,25 +205,36 @@ type folderScan struct {
 }
 
 func (r *folderScan) read(s store, f found) error {
-	d, err := s.openDir(f.dir)
+	d, err := r.readFolder(s, f)
 	if err != nil {
 		return err
 	}
 	defer d.Close()
-	var st unix.Stat_t
-	if err := unix.Fstat(int(d.Fd()), &st); err != nil {
-		return fmt.Errorf("stat %q: %w", f.dir, err)
-	}
-	r.folder = Folder{Name: f.name, Ino: st.Ino}
-	if err := r.readKeywords(s, d); err != nil {
-		return err
-	}
 	for _, isNew := range []bool{false, true} {
 		if err := r.readFiles(s, d, isNew); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// readFolder reads what a Folder tells, and returns the open directory.
+func (r *folderScan) readFolder(s store, f found) (*os.File, error) {
+	d, err := s.openDir(f.dir)
+	if err != nil {
+		return nil, err
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(int(d.Fd()), &st); err != nil {
+		d.Close()
+		return nil, fmt.Errorf("stat %q: %w", f.dir, err)
+	}
+	r.folder = Folder{Name: f.name, Ino: st.Ino}
+	if err := r.readKeywords(s, d); err != nil {
+		d.Close()
+		return nil, err
+	}
+	return d, nil
 }
 
 // readKeywords reads dovecot-keywords. One that is no regular file is not
@@ -272,32 +283,46 @@ func (r *folderScan) readFiles(s store, d *os.File, isNew bool) error {
 		return err
 	}
 	defer m.Close()
+	return r.readNames(m, isNew)
+}
+
+// readNames reads the files of m, which is cur/ or new/ of the folder.
+func (r *folderScan) readNames(m *os.File, isNew bool) error {
 	names, err := m.Readdirnames(-1)
 	if err != nil {
-		return fmt.Errorf("read %q: %w", dir, err)
+		return fmt.Errorf("read %q: %w", m.Name(), err)
 	}
 	for _, name := range names {
-		if name[0] == '.' {
-			continue
-		}
-		if why := nameFault(name); why != "" {
-			r.refused.add(path.Join(dir, name), why)
-			continue
-		}
-		st, err := lstat(m, name)
-		if err != nil {
+		if _, err := r.readName(m, isNew, name); err != nil {
 			return err
 		}
-		if st.Mode&unix.S_IFMT != unix.S_IFREG {
-			r.refused.add(path.Join(dir, name), fileType(st.Mode))
-			continue
-		}
-		r.files = append(r.files, File{
-			Folder: r.folder.Name, New: isNew, Name: name, Ino: st.Ino, Size: st.Size,
-			Mtime: nanoseconds(st.Mtim), Ctime: nanoseconds(st.Ctim),
-		})
 	}
 	return nil
+}
+
+// readName reads one entry of m. It returns the number of the inode's names, 0
+// if this is no mail.
+func (r *folderScan) readName(m *os.File, isNew bool, name string) (links int, err error) {
+	if strings.HasPrefix(name, ".") {
+		return 0, nil
+	}
+	st, err := lstat(m, name)
+	if err != nil {
+		return 0, err
+	}
+	if why := nameFault(name); why != "" {
+		r.refused.add(path.Join(m.Name(), name), why)
+		return 0, nil
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG {
+		r.refused.add(path.Join(m.Name(), name), fileType(st.Mode))
+		return 0, nil
+	}
+	r.files = append(r.files, File{
+		Folder: r.folder.Name, New: isNew, Name: name, Ino: st.Ino, Size: st.Size,
+		Mtime: nanoseconds(st.Mtim), Ctime: nanoseconds(st.Ctim),
+	})
+	return int(st.Nlink), nil
 }
 
 // refusals collects refused entries, and only counts them when there are many.

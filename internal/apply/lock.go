@@ -96,11 +96,17 @@ func (s *Store) createLock(dir *os.File) (*dotlock, error) {
 // overridden. A lock of a dead one is stale; so is ours, since the caller does not
 // hold it: an earlier process had our number. Of any other holder nothing is
 // known: its lock is stale if nobody has touched it or dovecot-uidlist for 120 s.
-// What is younger than 2 s is left alone in any case.
+// What is younger than 2 s is left alone in any case, and what is older than the
+// last boot is stale in any case: Dovecot would wait for it.
 func (s *Store) judge(dir *os.File, st unix.Stat_t) (holder string, stale bool) {
 	now := s.now()
 	changed := lastChange(st, now)
 	content := readLock(dir)
+	// From before the last boot: nobody holds it, whoever has the number now, and
+	// it may be empty, for its content was not synced.
+	if changed.Before(bootTime(now)) {
+		return fmt.Sprintf("%q", content), true
+	}
 	if pid := localPid(content, s.host); pid > 0 {
 		return fmt.Sprintf("process %d", pid), dead(pid) && now.Sub(changed) > lockYoung
 	}
@@ -108,6 +114,15 @@ func (s *Store) judge(dir *os.File, st unix.Stat_t) (holder string, stale bool) 
 		changed = later(changed, lastChange(list, now))
 	}
 	return fmt.Sprintf("%q", content), now.Sub(changed) > lockStale
+}
+
+// bootTime is when this host was started.
+func bootTime(now time.Time) time.Time {
+	var up unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &up); err != nil {
+		return time.Time{}
+	}
+	return now.Add(-time.Duration(up.Nano()))
 }
 
 // lastChange is the time that file-dotlock.c:update_change_info starts from: the

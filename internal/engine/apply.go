@@ -67,42 +67,67 @@ func (r *run) applySide(ctx context.Context, side merge.Side, j *state.Journal) 
 	if len(steps) == 0 {
 		return nil
 	}
-	runErr := r.runSteps(ctx, store, steps)
-	// Also after an error: what was done is made durable and acknowledged, so
-	// that the next run need not guess.
-	if err := store.Sync(); err != nil {
-		return cmp.Or(runErr, err) // the first says why, the others follow from it
+	return r.runSteps(ctx, &live{store, j}, steps)
+}
+
+// live is a store that is being changed, with the journal of it.
+type live struct {
+	*apply.Store
+	journal *state.Journal
+}
+
+// acknowledge makes what was done durable, in one syncfs, and says so in the
+// journal, so that the next run need not guess.
+func (r *run) acknowledge(l *live, batch []int) error {
+	if err := l.Sync(); err != nil {
+		return err
 	}
 	var ack state.Ack
-	for _, i := range steps {
+	for _, i := range batch {
 		if res := r.list[i].result; res != nil {
 			ack.Results = append(ack.Results, *res)
 		}
 	}
-	return cmp.Or(runErr, j.Ack(ack))
+	return l.journal.Ack(ack)
 }
+
+// maxBatch is how many steps share one syncfs. What a kill finds done but not
+// yet acknowledged, the next run must recognise by its traces.
+const maxBatch = 2000
 
 // runSteps runs the steps in their order, in batches: a step that depends on how
 // earlier ones ended begins a new one.
-func (r *run) runSteps(ctx context.Context, store *apply.Store, steps []int) error {
+func (r *run) runSteps(ctx context.Context, l *live, steps []int) error {
 	placed := map[string]tree.File{}
+	var done []int // not yet acknowledged
 	for len(steps) > 0 {
 		n := 1
-		for n < len(steps) && r.phase(steps[n]) == r.phase(steps[n-1]) {
+		for n < len(steps) && n < maxBatch && r.phase(steps[n]) == r.phase(steps[n-1]) {
 			n++
 		}
 		var ready []int
 		for _, i := range steps[:n] {
-			if why := r.aim(r.list[i], placed); why != "" {
+			why, err := r.aim(r.list[i], placed)
+			if err != nil {
+				return err
+			}
+			if why != "" {
 				r.list[i].result = &state.StepResult{Step: i, Effect: state.Raced, Why: why}
 			} else {
 				ready = append(ready, i)
 			}
 		}
-		if err := r.runBatch(ctx, store, ready, placed); err != nil {
+		err := r.runBatch(ctx, l.Store, ready, placed)
+		done, steps = append(done, steps[:n]...), steps[n:]
+		if err == nil && len(steps) > 0 && len(done) < maxBatch {
+			continue
+		}
+		// Also after an error what was done counts; of two errors the first says
+		// why, the other follows from it.
+		if err := cmp.Or(err, r.acknowledge(l, done)); err != nil {
 			return err
 		}
-		steps = steps[n:]
+		done = nil
 	}
 	return nil
 }
@@ -130,24 +155,43 @@ func removes(s *step) bool {
 }
 
 // aim makes a step ready, or says why it must not be done although it was planned.
-func (r *run) aim(s *step, placed map[string]tree.File) string {
+func (r *run) aim(s *step, placed map[string]tree.File) (why string, err error) {
 	if s.op.Kind == apply.Copy && s.before == nil {
 		f, ok := placed[s.action.Message]
 		if !ok {
-			return "the message itself was not placed"
+			return "the message itself was not placed", nil
 		}
 		s.op.From, s.before = f, &f
 	}
 	if !removes(s) {
-		return ""
+		return "", nil
 	}
 	// Or the removal could take the last placement.
 	for _, t := range r.byMessage[s.action.Message] {
 		if (t.side != s.side || !removes(t)) && (t.result == nil || t.result.Effect != state.Done) && r.before(t, s) {
-			return "another change of this message was not made"
+			return "another change of this message was not made", nil
 		}
 	}
-	return ""
+	if s.action.Op == merge.Expire {
+		return r.notAtHome(s)
+	}
+	return "", nil
+}
+
+// notAtHome says why mail must not be expired online: home's file is not equal to
+// it. A file that was placed by this run is a clone of it.
+func (r *run) notAtHome(s *step) (why string, err error) {
+	home := r.now[merge.Offline].all(s.action.Message)
+	if len(home) == 0 {
+		return "", nil
+	}
+	f := s.op.From
+	f.Folder = r.nowName(merge.Online, f.Folder)
+	same, err := r.sameBytes(merge.Online, f, merge.Offline, home[0])
+	if err == nil && !same {
+		why = "home has other bytes under this name"
+	}
+	return why, err
 }
 
 // before tells whether t is carried out before s: offline is first.

@@ -32,6 +32,17 @@ func openFrozen(s config.Store, name string) (*frozen, error) {
 	return &frozen{name, os.NewFile(uintptr(fd), path), s.Layout}, nil
 }
 
+// exists tells whether there is anything at a path below the root. What can not
+// be looked at exists.
+func (z *frozen) exists(path string) bool {
+	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS}
+	fd, err := unix.Openat2(int(z.root.Fd()), path, &how)
+	if err == nil {
+		unix.Close(fd)
+	}
+	return err != unix.ENOENT
+}
+
 // A source is a mail in a snapshot.
 type source struct {
 	in   *frozen

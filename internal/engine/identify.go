@@ -64,30 +64,32 @@ func (id *identities) know(key, message string) {
 }
 
 // side identifies the files of one side: those that the base has keep their
-// message, the others are looked at one by one.
+// message, the others are looked at in three passes, the surest signs first, so
+// that the order of the files decides nothing.
 func (id *identities) side(side merge.Side) error {
 	base, now := id.base[side], id.now[side]
 	changes := tree.Diff(base.Tree, now.Tree)
 	id.changes[side] = changes
 	id.keep(side, changes)
-	inodes := map[uint64]int{}
-	for i, f := range base.Files {
-		inodes[f.Ino] = i
-	}
+	var added []int
 	for i := range now.Files {
-		if now.of[i] != "" {
-			continue
+		if now.of[i] == "" {
+			added = append(added, i)
 		}
-		m, err := id.added(side, i, inodes)
-		if err != nil {
+	}
+	for _, find := range []func(merge.Side, []int) error{id.byLineage, id.byBytes, id.byName} {
+		if err := find(side, added); err != nil {
 			return err
 		}
-		now.assign(i, m)
-		id.know(key(now.Files[i]), m)
-		id.changed[side][m] = true
 	}
-	// In a renamed folder every name is another one; where the letters of a
-	// folder have got other names, every keyword is.
+	id.reread(side, changes)
+	return nil
+}
+
+// reread marks the messages of folders where everything must be looked at: in a
+// renamed folder every place is another one; where the letters of a folder have
+// got other names, every keyword is.
+func (id *identities) reread(side merge.Side, changes tree.Changes) {
 	read := map[string]bool{}
 	for _, f := range changes.Keywords {
 		read[f.Name] = true
@@ -95,12 +97,11 @@ func (id *identities) side(side merge.Side) error {
 	for _, r := range changes.RenamedFolders {
 		read[r.To] = true
 	}
-	for i, f := range now.Files {
+	for i, f := range id.now[side].Files {
 		if read[f.Folder] {
-			id.changed[side][now.of[i]] = true
+			id.changed[side][id.now[side].of[i]] = true
 		}
 	}
-	return nil
 }
 
 // keep gives the files that are unchanged their messages and marks the messages
@@ -145,48 +146,143 @@ type owned struct {
 	message string
 }
 
-// added names the message of a file that the base does not have as it is.
-func (id *identities) added(side merge.Side, i int, inodes map[uint64]int) (string, error) {
-	f := id.now[side].Files[i]
-	if !id.lost[side] {
-		if j, ok := inodes[f.Ino]; ok {
-			if b := id.base[side].Files[j]; b.Size != f.Size || b.Mtime != f.Mtime {
-				id.suspects[id.base[side].of[j]] = true
-			}
-			return id.base[side].of[j], nil
-		}
-		if m, ok := id.own[side][f.Ino]; ok {
-			return m, nil
-		}
-	}
-	k := key(f)
-	for _, m := range id.byKey[k] {
-		if ok, err := id.fits(m, side, f); ok || err != nil {
-			return m, err
-		}
-	}
-	m := k
-	for n := 2; slices.Contains(id.byKey[k], m); n++ {
-		m = fmt.Sprintf("%s#%d", k, n)
-	}
-	id.fresh[m] = true
-	return m, nil
+func (id *identities) assign(side merge.Side, i int, message string) {
+	id.now[side].assign(i, message)
+	id.know(key(id.now[side].Files[i]), message)
+	id.changed[side][message] = true
 }
 
-// fits tells whether a file whose name has the message's key is the message.
-// With a file of it on the same side it must be equal to that, else it is a
-// second mail under one key. Where only the other side has it, it is the
-// message in any case, and whether it is the same mail is asked later.
-func (id *identities) fits(m string, side merge.Side, f tree.File) (bool, error) {
-	if here := id.now[side].all(m); len(here) > 0 {
-		if here[0].Ino == f.Ino {
-			return true, nil
+// byLineage gives files the message of their inode: that of the base, that of
+// the tool's own work, or, for a further name of a file, that of the first.
+func (id *identities) byLineage(side merge.Side, added []int) error {
+	base, now := id.base[side], id.now[side]
+	old := map[uint64][]int{}
+	if !id.lost[side] {
+		for i, f := range base.Files {
+			old[f.Ino] = append(old[f.Ino], i)
 		}
-		return id.same(side, here[0], side, f)
 	}
-	id.suspects[m] = true
-	return true, nil
+	first := map[uint64]string{}
+	for i, f := range now.Files {
+		if now.of[i] != "" {
+			first[f.Ino] = now.of[i]
+		}
+	}
+	for _, i := range added {
+		f := now.Files[i]
+		if j := id.ancestor(side, f, old[f.Ino]); j >= 0 {
+			if b := base.Files[j]; b.Size != f.Size || b.Mtime != f.Mtime {
+				id.suspects[base.of[j]] = true
+			}
+			id.assign(side, i, base.of[j])
+		} else if m, ok := id.own[side][f.Ino]; ok && !id.lost[side] {
+			id.assign(side, i, m)
+		} else if m, ok := first[f.Ino]; ok {
+			id.assign(side, i, m)
+		}
+		if m := now.of[i]; m != "" {
+			first[f.Ino] = m
+		}
+	}
+	return nil
 }
+
+// ancestor chooses the base file that a file is, of those with its inode: the
+// names of a file that a client copied may belong to two messages.
+func (id *identities) ancestor(side merge.Side, f tree.File, candidates []int) int {
+	best, score := -1, -1
+	for _, j := range candidates {
+		b, n := id.base[side].Files[j], 0
+		if key(b) == key(f) {
+			n += 2
+		}
+		if b.Folder == f.Folder {
+			n++
+		}
+		if n > score {
+			best, score = j, n
+		}
+	}
+	return best
+}
+
+// maxUnderKey is how many mails with one key a file is compared with. There are
+// two where something went wrong; a store that has many was made to cost time.
+const maxUnderKey = 4
+
+// byBytes gives files the message of their key if they are equal to a file of it
+// that is there now, on either side.
+func (id *identities) byBytes(side merge.Side, added []int) error {
+	for _, i := range added {
+		f := id.now[side].Files[i]
+		if id.now[side].of[i] != "" {
+			continue
+		}
+		for n, m := range id.byKey[key(f)] {
+			ok, err := id.equal(m, side, f)
+			if err != nil {
+				return err
+			}
+			if ok {
+				id.assign(side, i, m)
+			}
+			if ok || n+1 == maxUnderKey {
+				break
+			}
+		}
+	}
+	return nil
+}
+
+// equal compares a file with the message's, on its own side if there is one.
+func (id *identities) equal(m string, side merge.Side, f tree.File) (bool, error) {
+	for _, s := range []merge.Side{side, side.Other()} {
+		if have := id.now[s].all(m); len(have) > 0 {
+			return id.same(s, have[0], side, f)
+		}
+	}
+	return false, nil
+}
+
+// byName gives what is left the message of their key if their side has none of
+// it now: whether it is the same mail is asked later. Everything else is a
+// message of its own.
+func (id *identities) byName(side merge.Side, added []int) error {
+	for _, i := range added {
+		if id.now[side].of[i] != "" {
+			continue
+		}
+		k := key(id.now[side].Files[i])
+		m := ""
+		for n, known := range id.byKey[k] {
+			if n < maxUnderKey && len(id.now[side].byMessage[known]) == 0 {
+				m = known
+				id.suspects[m] = true
+				break
+			}
+		}
+		if m == "" {
+			m = id.newName(k)
+			id.fresh[m] = true
+		}
+		id.assign(side, i, m)
+	}
+	return nil
+}
+
+// newName names a new message: by its key, or for a second mail of that key by
+// something that no key can be.
+func (id *identities) newName(k string) string {
+	known := id.byKey[k]
+	if !slices.Contains(known, k) {
+		return k
+	}
+	return fmt.Sprintf("%s,%d", k, len(known)+1)
+}
+
+// maxAlike is how many mails of one size and folder a mail is compared with, so
+// that many of one size can not cost time without end.
+const maxAlike = 64
 
 // joinEqual makes one message of an online and an offline one that are new to
 // each other and equal byte for byte in the same folder: a first sync with an
@@ -212,7 +308,7 @@ func (id *identities) joinEqual() error {
 	online := lonely(merge.Online)
 	for p, ms := range online {
 		for _, m := range ms {
-			for i, h := range home[p] {
+			for i, h := range home[p][:min(len(home[p]), maxAlike)] {
 				ok, err := id.same(merge.Online, id.now[merge.Online].all(m)[0], merge.Offline, id.now[merge.Offline].all(h)[0])
 				if err != nil {
 					return err

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"snapmerge/merge"
 	"snapmerge/tree"
@@ -88,9 +89,7 @@ func (r *run) input() (merge.Input, error) {
 		}
 		for _, side := range merge.Sides {
 			m.Now[side] = r.now[side].placements(name)
-			for _, p := range m.Base[side] {
-				m.Lost[side] = m.Lost[side] || unreadable[side][p.Folder]
-			}
+			m.Lost[side] = m.Lost[side] || unreadable[side][name]
 		}
 		if r.late(m) {
 			r.tooLate = append(r.tooLate, name)
@@ -116,22 +115,29 @@ func (r *run) input() (merge.Input, error) {
 	return in, nil
 }
 
-// unreadable returns the folders of the base that a side may still have but that
-// can not be read: their directory, or its cur/ or new/, is a symlink, another
-// file system or a nested subvolume. That mail is not seen there is no deletion.
+// unreadable returns the messages of the base that a side may still have but
+// that can not be read there: the folder's directory, or its cur/ or new/, is a
+// symlink, another file system or a nested subvolume, or the mail itself is
+// something that no reader accepts. That it is not seen there is no deletion.
 func (r *run) unreadable(side merge.Side) map[string]bool {
-	refused := map[string]bool{}
+	out := map[string]bool{}
+	refused, keys := map[string]bool{}, map[string]bool{}
 	for _, ref := range r.refused[side] {
 		refused[filepath.Clean(ref.Path)] = true
+		keys[strings.FieldsFunc(filepath.Base(ref.Path)+",", func(c rune) bool { return c == ',' || c == ':' })[0]] = true
 	}
-	out := map[string]bool{}
+	if len(refused) == 0 {
+		return out
+	}
+	folders := map[string]bool{}
 	for _, f := range r.base[side].Folders {
 		dir, err := r.store(side).Layout.Dir(f.Name)
-		if err != nil {
-			continue
-		}
-		if refused[dir] || refused[filepath.Join(dir, "cur")] || refused[filepath.Join(dir, "new")] {
-			out[f.Name] = true
+		folders[f.Name] = err == nil && (refused[dir] || refused[filepath.Join(dir, "cur")] || refused[filepath.Join(dir, "new")])
+	}
+	for i, f := range r.base[side].Files {
+		// Of a store with too many refused names the list is not complete.
+		if folders[f.Folder] || keys[key(f)] || r.refusedMore[side] > 0 {
+			out[r.base[side].of[i]] = true
 		}
 	}
 	return out
@@ -155,30 +161,34 @@ func (r *run) waitsInNew(m merge.Message) bool {
 	return waits
 }
 
-// differs compares the two sides' bytes of a message whose files are one
-// message by name only.
+// differs compares the bytes of a message whose files are one message by name
+// only: those of the two sides, or where one has deleted it meanwhile, those
+// that are left with what home last had.
 func (r *run) differs(message string) (bool, error) {
 	if !r.ids.suspects[message] && !slices.Contains(r.last.Differs, message) {
 		return false, nil
 	}
-	on, off := r.now[merge.Online].all(message), r.now[merge.Offline].all(message)
-	if len(on) == 0 {
+	var have []*source
+	for _, side := range merge.Sides {
+		if fs := r.now[side].all(message); len(fs) > 0 {
+			s, err := r.frozen[side].file(fs[0])
+			if err != nil {
+				return false, err
+			}
+			have = append(have, s)
+		}
+	}
+	if len(have) == 1 {
+		home, err := r.homeSource(message)
+		if home == nil || err != nil {
+			return false, err
+		}
+		have = append(have, home)
+	}
+	if len(have) < 2 {
 		return false, nil
 	}
-	if len(off) > 0 {
-		same, err := r.sameBytes(merge.Online, on[0], merge.Offline, off[0])
-		return !same, err
-	}
-	// Deleted at home meanwhile: what was deleted there is another mail perhaps.
-	home, err := r.homeSource(message)
-	if home == nil || err != nil {
-		return false, err
-	}
-	online, err := r.frozen[merge.Online].file(on[0])
-	if err != nil {
-		return false, err
-	}
-	same, err := equalBytes(online, home)
+	same, err := equalBytes(have[0], have[1])
 	return !same, err
 }
 
@@ -232,7 +242,7 @@ func (r *run) movedHome() (map[string]string, error) {
 		}
 		candidates := bySize[old[0].Size]
 		slices.Sort(candidates)
-		for i, c := range candidates {
+		for i, c := range candidates[:min(len(candidates), maxAlike)] {
 			same, err := r.sameBytes(merge.Offline, old[0], merge.Offline, r.now[merge.Offline].all(c)[0])
 			if err != nil {
 				return nil, err
@@ -251,7 +261,10 @@ func (r *run) movedHome() (map[string]string, error) {
 func (r *run) folders(side merge.Side) []merge.Folder {
 	old := map[string]string{}
 	for _, f := range r.ids.changes[side].RenamedFolders {
-		old[f.To] = f.From
+		f.From = rename(r.ownNames[side], f.From)
+		if r.renameTravels(side, f) {
+			old[f.To] = f.From
+		}
 	}
 	mails := map[string]int{}
 	for _, f := range r.now[side].Files {
@@ -259,13 +272,39 @@ func (r *run) folders(side merge.Side) []merge.Folder {
 	}
 	var out []merge.Folder
 	for _, f := range r.now[side].Folders {
-		m := merge.Folder{Name: f.Name, Keywords: f.Keywords, Mails: mails[f.Name]}
-		if !r.lost[side] {
-			m.From = old[f.Name]
-		}
-		out = append(out, m)
+		out = append(out, merge.Folder{Name: f.Name, From: old[f.Name], Keywords: f.Keywords, Mails: mails[f.Name]})
 	}
 	return out
+}
+
+// renameTravels tells whether a folder that has another name than in the base
+// was renamed by the user and can be renamed on the other side. Else its mail is
+// moved one by one.
+func (r *run) renameTravels(side merge.Side, f tree.FolderRename) bool {
+	if r.lost[side] || !slices.Contains(r.last.Folders, f.From) {
+		return false // or the last sync has renamed it, after the base snapshot
+	}
+	other := side.Other()
+	dir, err := r.store(other).Layout.Dir(f.To)
+	if err != nil {
+		return false
+	}
+	if there := r.now[other].Folder(f.To) == nil && r.frozen[other].exists(dir); there {
+		return false // taken by something that is no folder
+	}
+	if !r.store(other).Layout.FS {
+		return true
+	}
+	// There the directories below go with it, so they must be meant to.
+	for _, below := range r.now[other].Folders {
+		if rest, ok := strings.CutPrefix(below.Name, f.From+"/"); ok &&
+			!slices.ContainsFunc(r.ids.changes[side].RenamedFolders, func(g tree.FolderRename) bool {
+				return g.From == below.Name && g.To == f.To+"/"+rest
+			}) {
+			return false
+		}
+	}
+	return true
 }
 
 // known counts the messages that a side had after the last sync.

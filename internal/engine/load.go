@@ -22,7 +22,7 @@ func (r *run) load(stateDir string) error {
 		return err
 	}
 	for _, d := range damaged {
-		r.notes = append(r.notes, fmt.Sprintf("%v: compared with an older sync instead", d))
+		r.notes = append(r.notes, d.Error())
 	}
 	if r.decided, err = state.ReadDecisions(r.dir); err != nil {
 		return err
@@ -33,13 +33,31 @@ func (r *run) load(stateDir string) error {
 	if err := r.openIndex(stateDir); err != nil {
 		return err
 	}
-	if err := r.loadState(rec); err != nil {
+	if err := r.loadState(rec, len(damaged) > 0); err != nil {
 		return err
 	}
 	for _, h := range r.last.Held {
 		r.heldSource[h.Message] = h.Source
 	}
+	r.findOwnNames(rec)
 	return r.clean()
+}
+
+// findOwnNames reads which folders the last sync has renamed. Its snapshots show
+// their old names; what both sides agreed on are the new ones.
+func (r *run) findOwnNames(rec *state.Record) {
+	if rec == nil {
+		return
+	}
+	for _, a := range rec.Report.Actions {
+		if a.Op != merge.RenameFolder.String() || a.Effect != state.Done {
+			continue
+		}
+		if r.ownNames[a.Side] == nil {
+			r.ownNames[a.Side] = map[string]string{}
+		}
+		r.ownNames[a.Side][a.From] = a.To
+	}
 }
 
 // loadJournal reads the journal of a sync that did not get as far as its record.
@@ -105,12 +123,18 @@ func IndexPath(stateDir, mailbox string) string { return filepath.Join(stateDir,
 
 // loadState takes the state from the index if that is of the newest record, else
 // makes it from the two base snapshots.
-func (r *run) loadState(rec *state.Record) error {
+func (r *run) loadState(rec *state.Record, damaged bool) error {
 	r.last = &state.State{Trees: [2]*tree.Tree{{}, {}}}
+	meta, err := r.index.Meta()
+	if err == nil && damaged && meta.Sync > 0 && (rec == nil || meta.Sync > rec.Sync) {
+		// The record of the last sync is damaged, but the index is of that sync.
+		if r.last, err = r.index.Load(); err == nil {
+			return nil
+		}
+	}
 	if rec == nil {
 		return nil
 	}
-	meta, err := r.index.Meta()
 	if err == nil && meta == rec.Meta {
 		if r.last, err = r.index.Load(); err == nil {
 			return nil
@@ -150,9 +174,11 @@ func (r *run) baseTrees(rec *state.Record) (trees [2]*tree.Tree, err error) {
 	return trees, nil
 }
 
-// clean chooses the number of this sync and removes the snapshots of runs that
-// ended before they had changed anything. Numbers are not used twice: those of
-// an interrupted sync stay, for it may have deleted mail that only they hold.
+// clean chooses the number of this sync, and removes the snapshots of a run that
+// ended before it had changed anything: those have the next number. Numbers are
+// not used twice. The snapshots of an interrupted sync stay, for it may have
+// deleted mail that only they hold; and if there are others newer than the
+// newest record, then records are missing, and nobody knows what they hold.
 func (r *run) clean() error {
 	newest := r.last.Sync
 	if recs, err := state.ListRecords(r.dir); err != nil {
@@ -160,26 +186,45 @@ func (r *run) clean() error {
 	} else if len(recs) > 0 {
 		newest = max(newest, recs[len(recs)-1])
 	}
-	recorded := newest
 	if r.interrupted != nil {
 		newest = max(newest, r.interrupted.Sync)
 	}
+	var all []snapshot.Entry
+	orphan := newest + 1
 	for _, side := range merge.Sides {
 		list, err := snapshot.List(r.store(side).Snapshots)
 		if err != nil {
 			return err
 		}
 		for _, e := range list {
-			if e.Side != side.String() || e.Sync <= recorded || r.interrupted != nil && e.Sync <= r.interrupted.Sync {
-				continue
-			}
-			if err := snapshot.Delete(r.store(side).Snapshots, e.Name); err != nil {
-				return err
+			if e.Side == side.String() {
+				all = append(all, e)
+				newest = max(newest, e.Sync)
 			}
 		}
 	}
+	if newest == orphan && !r.opt.DryRun {
+		newest--
+		for _, e := range all {
+			if e.Sync != orphan {
+				continue
+			}
+			if err := snapshot.Delete(r.storeOf(e.Side).Snapshots, e.Name); err != nil {
+				return err
+			}
+		}
+	} else if newest > orphan {
+		r.notes = append(r.notes, fmt.Sprintf("there are snapshots up to sync %d, but no record of it: they stay", newest))
+	}
 	r.n = newest + 1
 	return nil
+}
+
+func (r *run) storeOf(side string) config.Store {
+	if side == snapshot.Online {
+		return r.mb.Online
+	}
+	return r.mb.Offline
 }
 
 // findLost looks whether both stores are the ones of the last sync, with their

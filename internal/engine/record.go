@@ -120,11 +120,26 @@ func (r *run) agreedFolders() []string {
 	}
 	for _, f := range r.in.Agreed {
 		f = rename(names, f)
+		if r.keptByOthers(f) {
+			continue
+		}
 		if have[merge.Online][f] || have[merge.Offline][f] {
 			out[f] = true
 		}
 	}
 	return sortedKeys(out)
+}
+
+// keptByOthers tells whether a folder was to go but holds something that is not
+// mail: it is that side's own from now on, and not tried again by every sync.
+func (r *run) keptByOthers(folder string) bool {
+	for _, s := range r.list {
+		if s.folder != nil && s.folder.Op == merge.RemoveFolder && s.folder.From == folder &&
+			s.result != nil && strings.HasPrefix(s.result.Why, "folder holds") {
+			return true
+		}
+	}
+	return false
 }
 
 // own returns the files that this sync made at home. The next snapshot shows
@@ -133,7 +148,10 @@ func (r *run) agreedFolders() []string {
 func (r *run) own() []state.OwnFile {
 	var out []state.OwnFile
 	for _, s := range r.list {
-		if s.action != nil && s.action.Op == merge.Place && s.result != nil && s.result.File != nil {
+		if s.action == nil || s.result == nil || s.result.File == nil {
+			continue
+		}
+		if s.before == nil || s.before.Ino != s.result.File.Ino { // also a copy can be a new file
 			out = append(out, state.OwnFile{Side: s.side, Message: s.action.Message, File: *s.result.File})
 		}
 	}

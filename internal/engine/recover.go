@@ -141,7 +141,7 @@ func (r *run) seen(i int, s state.Step) state.StepResult {
 	case merge.Move:
 		done = in(a.To) && !in(a.From)
 	case merge.Delete, merge.Expire:
-		done = !in(a.From)
+		done = !in(a.From) && !r.movedOn(s)
 	case merge.Flag:
 		for _, p := range now.placements(a.Message) {
 			done = done || p.Folder == a.To && samePlacement(p, tree.Placement{Folder: a.To, Flags: a.Flags, Keywords: a.Keywords})
@@ -154,6 +154,28 @@ func (r *run) seen(i int, s state.Step) state.StepResult {
 		}
 	}
 	return res
+}
+
+// movedOn tells whether a file that was to be removed is where that side did not
+// have the message: then it was moved there, not removed.
+func (r *run) movedOn(s state.Step) bool {
+	had := map[string]bool{}
+	for _, o := range r.interrupted.Outcomes {
+		if o.Message != s.Action.Message {
+			continue
+		}
+		for _, slot := range o.Slots {
+			if p := slot.Now[s.Action.Side]; p != nil {
+				had[p.Folder] = true
+			}
+		}
+	}
+	for _, f := range r.now[s.Action.Side].all(s.Action.Message) {
+		if s.Before != nil && f.Ino == s.Before.Ino && !had[f.Folder] {
+			return true
+		}
+	}
+	return false
 }
 
 func (r *run) folderSeen(f merge.FolderAction) bool {

@@ -84,19 +84,22 @@ type run struct {
 	frozen    [2]*frozen
 	old       map[string]*frozen
 	base, now [2]*files
+	ownNames  [2]map[string]string // folders that the last sync renamed, old name → new
 	refused   [2][]tree.Refused
-	ids       *identities
-	agreed    map[string][2][]tree.Placement
-	work      []string
-	waiting   []string // new online, in new/, and left there
-	tooLate   []string // new online, and left for the next sync
-	in        merge.Input
-	plan      merge.Plan
-	list      []*step
-	recovered []state.ReportAction
-	byMessage map[string][]*step // the steps of each message
-	heldNow   []state.Held       // after this sync
-	notes     []string
+
+	refusedMore [2]int // how many more there were than the list holds
+	ids         *identities
+	agreed      map[string][2][]tree.Placement
+	work        []string
+	waiting     []string // new online, in new/, and left there
+	tooLate     []string // new online, and left for the next sync
+	in          merge.Input
+	plan        merge.Plan
+	list        []*step
+	recovered   []state.ReportAction
+	byMessage   map[string][]*step // the steps of each message
+	heldNow     []state.Held       // after this sync
+	notes       []string
 }
 
 // Sync brings the two sides of a mailbox in step. A Result without a Record
@@ -169,7 +172,10 @@ func (r *run) sync(ctx context.Context) (*Result, error) {
 	}
 	// The journal last: while it is there, the next run knows that it must see to
 	// the answers.
-	if err := errors.Join(state.WriteDecisions(r.dir, nil), journal.Remove()); err != nil {
+	if err := state.WriteDecisions(r.dir, nil); err != nil {
+		return nil, err
+	}
+	if err := journal.Remove(); err != nil {
 		return nil, err
 	}
 	res := r.result(rec)
@@ -198,8 +204,8 @@ func (r *run) lock() (release func(), err error) {
 		releases = append(releases, func() { d.Close() })
 		if r.dir == nil {
 			r.dir = d
-		} else if path == r.mb.Offline.Snapshots {
-			continue
+		} else if same, err := sameDir(r.dir, d); same || err != nil {
+			return release, err
 		}
 		unlock, err := state.Lock(d)
 		if err != nil {
@@ -209,6 +215,15 @@ func (r *run) lock() (release func(), err error) {
 		releases = append(releases, unlock)
 	}
 	return release, nil
+}
+
+func sameDir(a, b *os.File) (bool, error) {
+	sa, err := a.Stat()
+	if err != nil {
+		return false, err
+	}
+	sb, err := b.Stat()
+	return err == nil && os.SameFile(sa, sb), err
 }
 
 func (r *run) close() {
@@ -285,7 +300,7 @@ func (r *run) compare() error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", side, err)
 		}
-		r.refused[side], t.Refused = t.Refused, nil
+		r.refused[side], r.refusedMore[side], t.Refused = t.Refused, t.RefusedMore, nil
 		r.now[side] = newFiles(t)
 		r.base[side] = knownFiles(r.last.Trees[side], r.last.Messages[side])
 	}

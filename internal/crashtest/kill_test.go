@@ -1,0 +1,241 @@
+package crashtest
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"snapmerge/internal/btrfstest"
+)
+
+// changing are the system calls that change something, or make it durable. The
+// process is killed as it enters one, so every state between two of them is
+// met. A file that openat(2) creates is met at the next call of these.
+var changing = []string{
+	"rename", "renameat", "renameat2", "link", "linkat", "unlink", "unlinkat", "rmdir", "mkdir", "mkdirat",
+	"symlinkat", "mknodat", "truncate", "ftruncate", "fallocate", "write", "writev", "pwrite64", "pwritev",
+	"pwritev2", "copy_file_range", "sendfile", "splice", "ioctl", "chown", "fchown", "fchownat", "chmod",
+	"fchmod", "fchmodat", "utimensat", "setxattr", "fsetxattr", "fsync", "fdatasync", "syncfs", "sync_file_range",
+}
+
+// A kill is a place to be killed at: the nth call, counted from 1.
+type kill struct {
+	call string
+	n    int
+}
+
+func (k kill) String() string { return fmt.Sprintf("%s-%d", k.call, k.n) }
+
+// sampled is how many kill points are tried unless SNAPMERGE_KILLS=all.
+const sampled = 80
+
+// TestKill: a sync of sixty actions is killed at a system call. The next sync
+// ends where an undisturbed one would have; so it does if a user has changed
+// something before it.
+func TestKill(t *testing.T) {
+	calls := countCalls(t)
+	points := killPoints(calls)
+	all, rng := os.Getenv("SNAPMERGE_KILLS") == "all", random(t)
+	chosen := points
+	if !all {
+		rng.Shuffle(len(points), func(i, j int) { points[i], points[j] = points[j], points[i] })
+		chosen = points[:min(sampled, len(points))]
+	}
+	var hit atomic.Int32
+	begin := time.Now()
+	t.Run("at", func(t *testing.T) {
+		for i, k := range chosen {
+			with := []change{{}, changes[rng.IntN(len(changes))]}
+			if !all {
+				with = with[i%2 : i%2+1]
+			}
+			for _, c := range with {
+				t.Run(strings.TrimSuffix(fmt.Sprintf("%s, %s", k, c.name), ", "), func(t *testing.T) {
+					t.Parallel()
+					if killed(t, k, c) {
+						hit.Add(1)
+					}
+				})
+			}
+		}
+	})
+	t.Logf("%d kill points (%v), %d runs killed in %.0f s", len(points), calls, hit.Load(), time.Since(begin).Seconds())
+	if hit.Load() == 0 {
+		t.Error("no run was killed")
+	}
+}
+
+// TestKillThenChange: every change after a kill late in the sync, when what was
+// done at home is acknowledged, or all of it and the record is written. Then the
+// change always counts.
+func TestKillThenChange(t *testing.T) {
+	calls := countCalls(t)
+	for _, k := range []kill{{"syncfs", 2}, {"pwrite64", calls["pwrite64"]}} {
+		for _, c := range changes {
+			t.Run(fmt.Sprintf("%s, %s", k, c.name), func(t *testing.T) {
+				t.Parallel()
+				killed(t, k, c)
+			})
+		}
+	}
+}
+
+// TestKillSurvived: one call later than the last there is nothing to be killed
+// at. Without it nothing would show that the kill points are all there are.
+func TestKillSurvived(t *testing.T) {
+	want := wantEnd(t, change{})
+	for call, n := range countCalls(t) {
+		w := prepare(t, btrfstest.Shared(t).Path)
+		if w.killedAt(kill{call, n + 1}) {
+			t.Errorf("%s is called more than %d times", call, n)
+			continue
+		}
+		compare(t, w.end(), want, true)
+	}
+}
+
+// killed runs one case. It returns whether the process was killed.
+func killed(t *testing.T, k kill, c change) bool {
+	plain, want := wantEnd(t, change{}), wantEnd(t, c)
+	w := prepare(t, btrfstest.Shared(t).Path)
+	before := files(t, w.offline.path)
+	if !w.killedAt(k) {
+		t.Error("the process was not killed")
+	}
+	made, sure := false, true
+	if c.do != nil {
+		sure = c.undoes == nil || w.acknowledged(c.undoes)
+		made = c.do(w)
+	}
+	for ino, f := range files(t, w.offline.path) {
+		if _, ok := before[ino]; !ok && f.Key == "x02" {
+			before[ino] = f // came in between
+		}
+	}
+	w.sync()
+	got := w.end()
+	switch {
+	case !made:
+		compare(t, got, plain, true)
+	case sure || diffEnds(got, plain, false) != "":
+		compare(t, got, want, false)
+	}
+	w.untouched(before)
+	w.settled()
+	return true
+}
+
+// killedAt runs a sync in a process of its own that is killed at k, and returns
+// whether it came to that. Another failure of the process is one of the test.
+func (w *world) killedAt(k kill) bool {
+	w.t.Helper()
+	// Not --seccomp-bpf: with it the signal is never delivered.
+	out, err := w.strace("-o", "/dev/null", "-e", "trace="+k.call,
+		"-e", fmt.Sprintf("inject=%s:signal=SIGKILL:when=%d", k.call, k.n))
+	if err == nil {
+		return false
+	}
+	// strace ends itself by the signal that its child ended by.
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		if s, ok := exit.Sys().(syscall.WaitStatus); ok && s.Signaled() && s.Signal() == syscall.SIGKILL {
+			w.awaitDeath()
+			return true
+		}
+	}
+	w.t.Fatalf("the sync to be killed at %v failed by itself: %v\n%s", k, err, out)
+	return false
+}
+
+// awaitDeath waits until the killed process has let go of the mailbox: strace may
+// be gone before the last of its threads is.
+func (w *world) awaitDeath() {
+	w.t.Helper()
+	dir := w.records()
+	defer dir.Close()
+	must(w.t, syscall.Flock(int(dir.Fd()), syscall.LOCK_EX))
+	must(w.t, syscall.Flock(int(dir.Fd()), syscall.LOCK_UN))
+}
+
+func (w *world) strace(args ...string) (string, error) {
+	w.t.Helper()
+	self, err := os.Executable()
+	must(w.t, err)
+	cmd := exec.Command("strace", append(append([]string{"-f", "-qq"}, args...), self)...)
+	cmd.Env = append(os.Environ(), childDir+"="+w.dir)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err = cmd.Run()
+	return out.String(), err
+}
+
+// counted is the number of changing calls of an undisturbed sync, made once.
+var counted = struct {
+	sync.Mutex
+	calls map[string]int
+}{}
+
+func countCalls(t *testing.T) map[string]int {
+	t.Helper()
+	counted.Lock()
+	defer counted.Unlock()
+	if counted.calls != nil {
+		return counted.calls
+	}
+	w := prepare(t, btrfstest.Shared(t).Path)
+	log := filepath.Join(t.TempDir(), "log")
+	if out, err := w.strace("-o", log, "-e", "trace="+strings.Join(changing, ",")); err != nil {
+		t.Fatalf("strace: %v\n%s", err, out)
+	}
+	data, err := os.ReadFile(log)
+	must(t, err)
+	calls, main := map[string]int{}, ""
+	for line := range strings.Lines(string(data)) {
+		tid, rest, _ := strings.Cut(line, " ")
+		name, _, ok := strings.Cut(strings.TrimSpace(rest), "(")
+		if main == "" {
+			main = tid
+		}
+		if ok && tid == main {
+			calls[name]++
+		}
+	}
+	if calls["renameat2"] < 20 || calls["linkat"] < 10 || calls["pwrite64"] == 0 || calls["syncfs"] != 2 {
+		t.Fatalf("these can not be all changing calls: %v", calls)
+	}
+	counted.calls = calls
+	return calls
+}
+
+func killPoints(calls map[string]int) (points []kill) {
+	for _, call := range slices.Sorted(maps.Keys(calls)) {
+		for n := range calls[call] {
+			points = append(points, kill{call, n + 1})
+		}
+	}
+	return points
+}
+
+// random returns the test's random numbers; the seed is printed.
+func random(t testing.TB) *rand.Rand {
+	t.Helper()
+	seed, err := strconv.ParseUint(os.Getenv("SNAPMERGE_SEED"), 10, 64)
+	if err != nil {
+		seed = rand.Uint64() >> 32
+	}
+	t.Logf("SNAPMERGE_SEED=%d", seed)
+	return rand.New(rand.NewPCG(seed, 0))
+}
