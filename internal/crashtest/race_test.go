@@ -134,7 +134,7 @@ func TestChangedMeanwhile(t *testing.T) {
 			before:    func(on, _ store) { on.flag("INBOX", "m", "F") },
 			meanwhile: func(_, off store) { off.put("INBOX", "m", "FS", "another") },
 			raced:     1, stuck: true,
-			after: [2]string{"INBOX:FS", "INBOX:FS INBOX:S"}, next: [2]string{"INBOX:FS", "INBOX:FS INBOX:S"}, held: "duplicate m, duplicate m#2",
+			after: [2]string{"INBOX:FS", "INBOX:FS INBOX:S"}, next: [2]string{"INBOX:FS", "INBOX:FS INBOX:S"}, held: "duplicate m, duplicate m,2",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -21,11 +21,13 @@ type identities struct {
 	lost      [2]bool              // the base is of another store: neither inode nor absence say anything
 	same      sameBytes
 
-	byKey    map[string][]string // messages known so far by key of their names
-	fresh    map[string]bool     // messages that no base has
-	changes  [2]tree.Changes     // from base to now
-	changed  [2]map[string]bool  // messages that have to be looked at
-	suspects map[string]bool     // messages with a file that is theirs by name only
+	byKey    map[string][]string  // messages known so far by key of their names
+	fresh    map[string]bool      // messages that no base has
+	planned  [2]map[place]string  // what an interrupted sync knew of mails that share a key
+	linked   [2]map[uint64]string // message by inode, of what is decided
+	changes  [2]tree.Changes      // from base to now
+	changed  [2]map[string]bool   // messages that have to be looked at
+	suspects map[string]bool      // messages with a file that is theirs by name only
 }
 
 // sameBytes compares two files of the frozen sides.
@@ -33,14 +35,14 @@ type sameBytes func(aSide merge.Side, a tree.File, bSide merge.Side, b tree.File
 
 // identify sets the messages of now. messages are those that are known without
 // a file in either base tree.
-func identify(base, now [2]*files, own [2]map[uint64]string, lost [2]bool, messages []string, same sameBytes,
+func identify(base, now [2]*files, own [2]map[uint64]string, planned [2]map[place]string, lost [2]bool, messages []string, same sameBytes,
 ) (*identities, error) {
 	id := &identities{
-		base: base, now: now, own: own, lost: lost, same: same,
+		base: base, now: now, own: own, planned: planned, lost: lost, same: same,
 		byKey: map[string][]string{}, fresh: map[string]bool{}, suspects: map[string]bool{},
 	}
 	for _, side := range merge.Sides {
-		id.changed[side] = map[string]bool{}
+		id.changed[side], id.linked[side] = map[string]bool{}, map[uint64]string{}
 		for i, f := range base[side].Files {
 			id.know(key(f), base[side].of[i])
 		}
@@ -72,9 +74,11 @@ func (id *identities) side(side merge.Side) error {
 	id.changes[side] = changes
 	id.keep(side, changes)
 	var added []int
-	for i := range now.Files {
+	for i, f := range now.Files {
 		if now.of[i] == "" {
 			added = append(added, i)
+		} else {
+			id.linked[side][f.Ino] = now.of[i]
 		}
 	}
 	for _, find := range []func(merge.Side, []int) error{id.byLineage, id.byBytes, id.byName} {
@@ -147,25 +151,21 @@ type owned struct {
 }
 
 func (id *identities) assign(side merge.Side, i int, message string) {
+	f := id.now[side].Files[i]
 	id.now[side].assign(i, message)
-	id.know(key(id.now[side].Files[i]), message)
+	id.know(key(f), message)
 	id.changed[side][message] = true
+	id.linked[side][f.Ino] = message
 }
 
-// byLineage gives files the message of their inode: that of the base, that of
-// the tool's own work, or, for a further name of a file, that of the first.
+// byLineage gives files the message of their inode: that of the base, or that
+// of the tool's own work.
 func (id *identities) byLineage(side merge.Side, added []int) error {
 	base, now := id.base[side], id.now[side]
 	old := map[uint64][]int{}
 	if !id.lost[side] {
 		for i, f := range base.Files {
 			old[f.Ino] = append(old[f.Ino], i)
-		}
-	}
-	first := map[uint64]string{}
-	for i, f := range now.Files {
-		if now.of[i] != "" {
-			first[f.Ino] = now.of[i]
 		}
 	}
 	for _, i := range added {
@@ -177,15 +177,15 @@ func (id *identities) byLineage(side merge.Side, added []int) error {
 			id.assign(side, i, base.of[j])
 		} else if m, ok := id.own[side][f.Ino]; ok && !id.lost[side] {
 			id.assign(side, i, m)
-		} else if m, ok := first[f.Ino]; ok {
+		} else if m, ok := id.planned[side][place{f.Folder, key(f)}]; ok {
 			id.assign(side, i, m)
-		}
-		if m := now.of[i]; m != "" {
-			first[f.Ino] = m
 		}
 	}
 	return nil
 }
+
+// A place is where a mail of that key is.
+type place struct{ folder, key string }
 
 // ancestor chooses the base file that a file is, of those with its inode: the
 // names of a file that a client copied may belong to two messages.
@@ -210,28 +210,34 @@ func (id *identities) ancestor(side merge.Side, f tree.File, candidates []int) i
 // two where something went wrong; a store that has many was made to cost time.
 const maxUnderKey = 4
 
-// byBytes gives files the message of their key if they are equal to a file of it
-// that is there now, on either side.
+// byBytes gives files the message of a name of theirs that is decided already,
+// or that of their key if they are equal to a file of it that is there now, on
+// either side.
 func (id *identities) byBytes(side merge.Side, added []int) error {
 	for _, i := range added {
-		f := id.now[side].Files[i]
 		if id.now[side].of[i] != "" {
 			continue
 		}
-		for n, m := range id.byKey[key(f)] {
-			ok, err := id.equal(m, side, f)
-			if err != nil {
-				return err
-			}
-			if ok {
-				id.assign(side, i, m)
-			}
-			if ok || n+1 == maxUnderKey {
-				break
-			}
+		if m, err := id.twin(side, id.now[side].Files[i]); err != nil {
+			return err
+		} else if m != "" {
+			id.assign(side, i, m)
 		}
 	}
 	return nil
+}
+
+func (id *identities) twin(side merge.Side, f tree.File) (string, error) {
+	if m, ok := id.linked[side][f.Ino]; ok {
+		return m, nil
+	}
+	known := id.byKey[key(f)]
+	for _, m := range known[:min(len(known), maxUnderKey)] {
+		if ok, err := id.equal(m, side, f); ok || err != nil {
+			return m, err
+		}
+	}
+	return "", nil
 }
 
 // equal compares a file with the message's, on its own side if there is one.
@@ -246,28 +252,35 @@ func (id *identities) equal(m string, side merge.Side, f tree.File) (bool, error
 
 // byName gives what is left the message of their key if their side has none of
 // it now: whether it is the same mail is asked later. Everything else is a
-// message of its own.
+// message of its own, with all files that are equal to it.
 func (id *identities) byName(side merge.Side, added []int) error {
 	for _, i := range added {
 		if id.now[side].of[i] != "" {
 			continue
 		}
-		k := key(id.now[side].Files[i])
-		m := ""
-		for n, known := range id.byKey[k] {
-			if n < maxUnderKey && len(id.now[side].byMessage[known]) == 0 {
-				m = known
-				id.suspects[m] = true
-				break
-			}
+		m, err := id.twin(side, id.now[side].Files[i]) // of what this pass has named
+		if err != nil {
+			return err
 		}
 		if m == "" {
-			m = id.newName(k)
-			id.fresh[m] = true
+			m = id.nameFor(side, key(id.now[side].Files[i]))
 		}
 		id.assign(side, i, m)
 	}
 	return nil
+}
+
+func (id *identities) nameFor(side merge.Side, k string) string {
+	known := id.byKey[k]
+	for _, m := range known[:min(len(known), maxUnderKey)] {
+		if len(id.now[side].byMessage[m]) == 0 {
+			id.suspects[m] = true
+			return m
+		}
+	}
+	m := id.newName(k)
+	id.fresh[m] = true
+	return m
 }
 
 // newName names a new message: by its key, or for a second mail of that key by

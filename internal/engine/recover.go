@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"maps"
+	"strings"
 
 	"snapmerge/internal/state"
 	"snapmerge/merge"
@@ -199,4 +200,39 @@ func (r *run) ownOfInterrupted(own *[2]map[uint64]string) {
 			}
 		}
 	}
+}
+
+// plannedByInterrupted says which message is where, for mails that share a key:
+// without that, what the interrupted sync placed of them could be confused.
+func (r *run) plannedByInterrupted() (out [2]map[place]string) {
+	if r.interrupted == nil {
+		return out
+	}
+	shared := map[string]int{}
+	keyOf := func(message string) string {
+		k, _, _ := strings.Cut(message, ",")
+		return k
+	}
+	for _, o := range r.interrupted.Outcomes {
+		shared[keyOf(o.Message)]++
+	}
+	for _, side := range merge.Sides {
+		out[side] = map[place]string{}
+	}
+	for _, o := range r.interrupted.Outcomes {
+		k := keyOf(o.Message)
+		if shared[k] < 2 {
+			continue
+		}
+		for _, s := range o.Slots {
+			for _, side := range merge.Sides {
+				for _, p := range []*tree.Placement{s.Result[side], s.Now[side]} {
+					if p != nil {
+						out[side][place{p.Folder, k}] = o.Message
+					}
+				}
+			}
+		}
+	}
+	return out
 }

@@ -345,7 +345,7 @@ func (r *run) identify() error {
 		names = append(names, m)
 	}
 	var err error
-	r.ids, err = identify(r.base, r.now, own, r.lost, names, r.sameBytes)
+	r.ids, err = identify(r.base, r.now, own, r.plannedByInterrupted(), r.lost, names, r.sameBytes)
 	if err == nil && (r.last.Sync == 0 || r.lost != [2]bool{}) {
 		err = r.ids.joinEqual()
 	}
