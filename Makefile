@@ -20,7 +20,7 @@ export GOFLAGS := $(GOFLAGS) -buildvcs=$(shell git status >/dev/null 2>&1 && ech
 SHELL = /bin/bash
 .SHELLFLAGS = -ec
 
-.PHONY: build test lint fuzz demo demo-clean clean root deps
+.PHONY: build test soak lint fuzz demo demo-clean clean root deps
 
 # One static file: it can be copied to a machine without Go.
 build:
@@ -28,6 +28,11 @@ build:
 
 test: root deps lint
 	go run ./scripts/gotest -p 2 -timeout $(TIMEOUT) ./...
+
+# The random tests with other seeds than those of "make test", and more of them.
+soak: root deps
+	SNAPMERGE_SEED=random SNAPMERGE_HISTORIES=500 SNAPMERGE_KILLS=all \
+		go test -p 2 -timeout 3h ./merge ./internal/enginetest ./internal/crashtest ./internal/stream
 
 lint:
 	@out=$$(gofmt -l .); if [ "$$out" ]; then echo "gofmt -w, please:" $$out >&2; exit 1; fi

@@ -58,10 +58,6 @@ func sum(a, b state.Counts) state.Counts {
 		Flagged: a.Flagged + b.Flagged, Deleted: a.Deleted + b.Deleted, Folders: a.Folders + b.Folders, Expired: a.Expired + b.Expired}
 }
 
-func total(c state.Counts) int {
-	return c.Placed + c.Copied + c.Moved + c.Flagged + c.Deleted + c.Folders + c.Expired
-}
-
 // compare reports the differences of two ends. What the syncs say that they did
 // counts only where nobody interfered.
 func compare(t testing.TB, got, want end, counts bool) {

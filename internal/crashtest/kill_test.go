@@ -229,12 +229,20 @@ func killPoints(calls map[string]int) (points []kill) {
 	return points
 }
 
-// random returns the test's random numbers; the seed is printed.
+// random returns the test's random numbers, of the seed that SNAPMERGE_SEED says:
+// a number, or "random" (make soak). The seed is printed.
 func random(t testing.TB) *rand.Rand {
 	t.Helper()
-	seed, err := strconv.ParseUint(os.Getenv("SNAPMERGE_SEED"), 10, 64)
-	if err != nil {
+	seed := uint64(1)
+	switch s := os.Getenv("SNAPMERGE_SEED"); s {
+	case "":
+	case "random":
 		seed = rand.Uint64() >> 32
+	default:
+		var err error
+		if seed, err = strconv.ParseUint(s, 10, 64); err != nil {
+			t.Fatalf("SNAPMERGE_SEED: %v", err)
+		}
 	}
 	t.Logf("SNAPMERGE_SEED=%d", seed)
 	return rand.New(rand.NewPCG(seed, 0))
