@@ -2,6 +2,7 @@ package merge
 
 import (
 	"slices"
+	"strings"
 
 	"snapmerge/tree"
 )
@@ -180,6 +181,6 @@ func differ(a, b map[string]string) map[string]bool {
 // sorted returns the placements ordered by folder.
 func sorted(ps []tree.Placement) []tree.Placement {
 	out := slices.Clone(ps)
-	slices.SortStableFunc(out, func(a, b tree.Placement) int { return compareStrings(a.Folder, b.Folder) })
+	slices.SortStableFunc(out, func(a, b tree.Placement) int { return strings.Compare(a.Folder, b.Folder) })
 	return out
 }

@@ -2,12 +2,9 @@ package merge
 
 import (
 	"slices"
-	"strings"
 
 	"snapmerge/tree"
 )
-
-func compareStrings(a, b string) int { return strings.Compare(a, b) }
 
 // state is what happened to a slot on one side since the base.
 type state uint8
