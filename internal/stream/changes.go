@@ -218,7 +218,10 @@ func (d *differ) otherwiseTouched(n *node, path string) error {
 			continue
 		}
 		p := join(path, name)
-		if i := kid.inode; i.touched && i.made == 0 && i.kind != directory && (i.written || !d.paired[n]) {
+		// A mail's name in a paired directory is looked up anyway, and its other names then.
+		_, notMail := tree.ParseName(name)
+		lookedUp := d.paired[n] && notMail == nil
+		if i := kid.inode; i.touched && i.made == 0 && i.kind != directory && (i.written || !lookedUp) {
 			ino, links, err := d.now.Links(p)
 			if err != nil {
 				return err

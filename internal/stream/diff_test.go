@@ -196,6 +196,8 @@ func TestDiffScenarios(t *testing.T) {
 		{"a copy is cut, by one of its names", md, "folder .a; mail .a/cur/1; ln .a/cur/1 cur/1; ln .a/cur/1 .a/new/1", "truncate cur/1", true},
 		{"a copy gets another time", md, "folder .a; mail .a/cur/1; ln .a/cur/1 cur/1", "touch cur/1", false},
 		{"a mail gets another time by its name in tmp", md, "folder .a; mail .a/cur/1; ln .a/cur/1 tmp/1", "touch tmp/1", false},
+		{"a mail gets another time by a name in cur that is no mail's", md, "folder .a; mail .a/cur/1; ln .a/cur/1 cur/m:2,:2,", "touch cur/m:2,:2,", false},
+		{"a mail gets another time by a dot name in cur", md, "folder .a; mail .a/cur/1; ln .a/cur/1 cur/.1", "touch cur/.1", false},
 		{"a copy moves and gets another time", md, "folder .a; mail .a/cur/1; ln .a/cur/1 cur/1", "mv cur/1 cur/2; touch cur/2", false},
 		{"a mail becomes a directory", md, "mail cur/1", "rm cur/1; mkdir cur/1; mail cur/1/2", true},
 		{"a mail becomes a FIFO", md, "mail cur/1", "rm cur/1; fifo cur/1", true},
