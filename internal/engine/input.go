@@ -103,7 +103,8 @@ func (r *run) input() (merge.Input, error) {
 			return in, err
 		}
 		if m.Differ {
-			f := r.now[merge.Online].all(name)[0]
+			// Of one side only, where the other has deleted it.
+			f := slices.Concat(r.now[merge.Online].all(name), r.now[merge.Offline].all(name))[0]
 			m.Facts = fmt.Sprint(f.Size, f.Mtime)
 		}
 		in.Messages = append(in.Messages, m)
@@ -121,26 +122,42 @@ func (r *run) input() (merge.Input, error) {
 // something that no reader accepts. That it is not seen there is no deletion.
 func (r *run) unreadable(side merge.Side) map[string]bool {
 	out := map[string]bool{}
-	refused, keys := map[string]bool{}, map[string]bool{}
+	paths, keys := map[string]bool{}, map[string]bool{}
 	for _, ref := range r.refused[side] {
-		refused[filepath.Clean(ref.Path)] = true
-		keys[strings.FieldsFunc(filepath.Base(ref.Path)+",", func(c rune) bool { return c == ',' || c == ':' })[0]] = true
+		paths[filepath.Clean(ref.Path)] = true
+		keys[keyUpTo(filepath.Base(ref.Path), ",:")] = true
 	}
-	if len(refused) == 0 {
+	if len(paths) == 0 {
 		return out
 	}
-	folders := map[string]bool{}
-	for _, f := range r.base[side].Folders {
-		dir, err := r.store(side).Layout.Dir(f.Name)
-		folders[f.Name] = err == nil && (refused[dir] || refused[filepath.Join(dir, "cur")] || refused[filepath.Join(dir, "new")])
+	hidden := func(folder, key string) bool {
+		dir, err := r.store(side).Layout.Dir(folder)
+		return err == nil && (paths[dir] || paths[filepath.Join(dir, "cur")] || paths[filepath.Join(dir, "new")]) ||
+			keys[key] || r.refusedMore[side] > 0 // of a store with too many the list is not complete
 	}
 	for i, f := range r.base[side].Files {
-		// Of a store with too many refused names the list is not complete.
-		if folders[f.Folder] || keys[key(f)] || r.refusedMore[side] > 0 {
+		if hidden(f.Folder, key(f)) {
 			out[r.base[side].of[i]] = true
 		}
 	}
+	// What the last sync placed or moved is not in the base snapshot, as it was
+	// taken before.
+	for m, agreed := range r.agreed {
+		for _, p := range agreed[side] {
+			if hidden(p.Folder, keyUpTo(m, ",")) {
+				out[m] = true
+			}
+		}
+	}
 	return out
+}
+
+// keyUpTo returns a name up to the first of those characters.
+func keyUpTo(name, ends string) string {
+	if i := strings.IndexAny(name, ends); i >= 0 {
+		return name[:i]
+	}
+	return name
 }
 
 // waitsInNew tells whether a message is new online and no client has seen it.
@@ -163,7 +180,7 @@ func (r *run) waitsInNew(m merge.Message) bool {
 
 // differs compares the bytes of a message whose files are one message by name
 // only: those of the two sides, or where one has deleted it meanwhile, those
-// that are left with what home last had.
+// that are left with what both sides had.
 func (r *run) differs(message string) (bool, error) {
 	if !r.ids.suspects[message] && !slices.Contains(r.last.Differs, message) {
 		return false, nil
@@ -179,11 +196,19 @@ func (r *run) differs(message string) (bool, error) {
 		}
 	}
 	if len(have) == 1 {
-		home, err := r.homeSource(message)
-		if home == nil || err != nil {
+		if agreed := r.agreedOn(message); len(agreed[merge.Online]) == 0 || len(agreed[merge.Offline]) == 0 {
+			// Never on both sides: nothing was deleted. A mail that was too late for
+			// the last snapshot has other bytes in this one, too.
+			return false, nil
+		}
+		if len(r.now[merge.Offline].all(message)) == 0 && !r.ids.suspects[message] {
+			return true, nil // as the last sync found: its snapshots show the other mail already
+		}
+		last, err := r.lastSource(message)
+		if last == nil || err != nil {
 			return false, err
 		}
-		have = append(have, home)
+		have = append(have, last)
 	}
 	if len(have) < 2 {
 		return false, nil

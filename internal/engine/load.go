@@ -229,12 +229,18 @@ func (r *run) storeOf(side string) config.Store {
 
 // findLost looks whether both stores are the ones of the last sync, with their
 // base snapshots. If not, what is absent there was not deleted by anybody.
-func (r *run) findLost() {
+//
+// Read by another layout or encoding, the same directories are other folders,
+// and everything would look moved or deleted: that is an error.
+func (r *run) findLost() error {
 	if r.last.Sync == 0 {
-		return
+		return nil
 	}
 	for _, side := range merge.Sides {
 		was, is := r.last.Stores[side], r.meta.Stores[side]
+		if was.Layout != is.Layout {
+			return fmt.Errorf("%s: layout is %s in the configuration but was %s at sync %d: change it back", side, is.Layout, was.Layout, r.last.Sync)
+		}
 		base, err := storeID(r.store(side), r.last.Snapshots[side])
 		switch {
 		case was.Live != is.Live:
@@ -246,6 +252,7 @@ func (r *run) findLost() {
 		}
 		r.lost[side] = true
 	}
+	return nil
 }
 
 func storeID(s config.Store, snapshotName string) (state.StoreID, error) {
@@ -257,7 +264,11 @@ func storeID(s config.Store, snapshotName string) (state.StoreID, error) {
 	if err != nil {
 		return state.StoreID{}, err
 	}
-	return state.StoreID{Live: live.UUID.String(), Snapshot: snap.UUID.String()}, nil
+	layout := s.Layout.String()
+	if s.Layout.UTF8 {
+		layout += ", utf-8"
+	}
+	return state.StoreID{Live: live.UUID.String(), Snapshot: snap.UUID.String(), Layout: layout}, nil
 }
 
 // decisions returns all answers that are in force.

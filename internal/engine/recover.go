@@ -208,7 +208,7 @@ func (r *run) plannedByInterrupted() (out [2]map[place]string) {
 	if r.interrupted == nil {
 		return out
 	}
-	shared := map[string]int{}
+	shared, twice := map[string]int{}, [2]map[place]bool{}
 	keyOf := func(message string) string {
 		k, _, _ := strings.Cut(message, ",")
 		return k
@@ -217,7 +217,7 @@ func (r *run) plannedByInterrupted() (out [2]map[place]string) {
 		shared[keyOf(o.Message)]++
 	}
 	for _, side := range merge.Sides {
-		out[side] = map[place]string{}
+		out[side], twice[side] = map[place]string{}, map[place]bool{}
 	}
 	for _, o := range r.interrupted.Outcomes {
 		k := keyOf(o.Message)
@@ -228,10 +228,19 @@ func (r *run) plannedByInterrupted() (out [2]map[place]string) {
 			for _, side := range merge.Sides {
 				for _, p := range []*tree.Placement{s.Result[side], s.Now[side]} {
 					if p != nil {
-						out[side][place{p.Folder, k}] = o.Message
+						at := place{p.Folder, k}
+						if m, ok := out[side][at]; ok && m != o.Message {
+							twice[side][at] = true // the place does not tell these two apart
+						}
+						out[side][at] = o.Message
 					}
 				}
 			}
+		}
+	}
+	for _, side := range merge.Sides {
+		for at := range twice[side] {
+			delete(out[side], at)
 		}
 	}
 	return out

@@ -62,6 +62,26 @@ func (r *run) homeSource(message string) (*source, error) {
 	return s, nil
 }
 
+// lastSource finds what both sides had after the last sync: home's file, or
+// online's where that sync placed it at home, after home's snapshot was taken.
+func (r *run) lastSource(message string) (*source, error) {
+	if s, err := r.homeSource(message); s != nil || err != nil {
+		return s, err
+	}
+	old := r.base[merge.Online].all(message)
+	if len(old) == 0 {
+		return nil, nil
+	}
+	z, err := r.openOld(r.mb.Online, r.last.Snapshots[merge.Online])
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return z.file(old[0])
+}
+
 // openOld opens a snapshot once for the whole run.
 func (r *run) openOld(s config.Store, name string) (*frozen, error) {
 	if z := r.old[name]; z != nil {

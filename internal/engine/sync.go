@@ -267,7 +267,9 @@ func (r *run) freeze() error {
 			return errors.Join(fmt.Errorf("%s: %w", side, err), r.dropFrozen())
 		}
 	}
-	r.findLost()
+	if err := r.findLost(); err != nil {
+		return errors.Join(err, r.dropFrozen())
+	}
 	return nil
 }
 

@@ -40,10 +40,11 @@ var (
 )
 
 // A StoreID tells whether a store and its base snapshot are still the ones of
-// the last sync. Both are btrfs subvolume UUIDs as text, "" if unknown.
+// the last sync. The first two are btrfs subvolume UUIDs as text, "" if unknown.
 type StoreID struct {
 	Live     string // the store itself
 	Snapshot string // its snapshot of the sync
+	Layout   string // how its directories were read as folders
 }
 
 // Meta names a sync. Arrays are indexed by [merge.Side], here and below.
