@@ -96,7 +96,9 @@ func (a *app) lockHistories(list []config.Mailbox) (histories []*history, releas
 func (a *app) lockHistory(mb config.Mailbox, releases *[]func()) (*history, error) {
 	dir, err := os.Open(mb.Offline.Snapshots)
 	if os.IsNotExist(err) {
-		return nil, nil // never synced
+		// Never synced; but if the mailbox is not there either, nobody knows what waits.
+		_, err = os.Stat(mb.Offline.Path)
+		return nil, err
 	}
 	if err != nil {
 		return nil, err
