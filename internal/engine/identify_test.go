@@ -219,7 +219,7 @@ func TestIdentifyBounded(t *testing.T) {
 	if len(id.fresh) != n {
 		t.Errorf("%d messages, want %d", len(id.fresh), n)
 	}
-	if most := 2 * maxUnderKey * n; compared > most {
+	if most := 10 * n; compared > most {
 		t.Errorf("%d comparisons, want at most %d", compared, most)
 	}
 }
