@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"os"
 	"strconv"
@@ -104,7 +105,7 @@ func (s *Store) judge(dir *os.File, st unix.Stat_t) (holder string, stale bool) 
 	content := readLock(dir)
 	// From before the last boot: nobody holds it, whoever has the number now, and
 	// it may be empty, for its content was not synced.
-	if changed.Before(bootTime(now)) {
+	if changed.Before(now.Add(-s.uptime())) {
 		return fmt.Sprintf("%q", content), true
 	}
 	if pid := localPid(content, s.host); pid > 0 {
@@ -116,13 +117,13 @@ func (s *Store) judge(dir *os.File, st unix.Stat_t) (holder string, stale bool) 
 	return fmt.Sprintf("%q", content), now.Sub(changed) > lockStale
 }
 
-// bootTime is when this host was started.
-func bootTime(now time.Time) time.Time {
+// uptime is how long this host has been up; for ever if it can not be told.
+func uptime() time.Duration {
 	var up unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &up); err != nil {
-		return time.Time{}
+		return math.MaxInt64
 	}
-	return now.Add(-time.Duration(up.Nano()))
+	return time.Duration(up.Nano())
 }
 
 // lastChange is the time that file-dotlock.c:update_change_info starts from: the

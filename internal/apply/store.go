@@ -27,8 +27,9 @@ type Store struct {
 	host   string // as Dovecot knows it: gethostname(2)
 	temps  int    // names used up in tmp/
 
-	now     func() time.Time // the tests' clock
-	maxHold time.Duration    // how long locks are kept at a stretch
+	now     func() time.Time // the tests' clocks
+	uptime  func() time.Duration
+	maxHold time.Duration // how long locks are kept at a stretch
 }
 
 // Open opens the store whose root directory (the INBOX) is path, and removes
@@ -44,6 +45,7 @@ func Open(path string, l tree.Layout) (*Store, error) {
 		root:        os.NewFile(uintptr(fd), path),
 		layout:      l,
 		now:         time.Now,
+		uptime:      uptime,
 		maxHold:     2 * time.Second,
 	}
 	if s.host, err = os.Hostname(); err == nil {
