@@ -29,13 +29,16 @@ var arrows = map[string]string{
 	"snapshot":        "golang.org/x/sys/unix github.com/dennwc/btrfs",
 	"reflink":         "golang.org/x/sys/unix",
 	"internal/stream": "golang.org/x/sys/unix ours:snapshot ours:tree",
-	"internal/state":  "golang.org/x/sys/unix zombiezen.com/go/sqlite zombiezen.com/go/sqlite/sqlitex ours:merge ours:tree",
+	"internal/codec":  "",
+	"internal/lock":   "golang.org/x/sys/unix",
+	"internal/host":   "golang.org/x/sys/unix ours:internal/apply ours:internal/lock ours:snapshot ours:tree",
+	"internal/state":  "golang.org/x/sys/unix zombiezen.com/go/sqlite zombiezen.com/go/sqlite/sqlitex ours:internal/codec ours:merge ours:tree",
 	"internal/apply":  "golang.org/x/sys/unix ours:reflink ours:tree",
 	"internal/config": "github.com/pelletier/go-toml/v2 github.com/pelletier/go-toml/v2/unstable ours:merge ours:snapshot ours:tree",
-	"internal/engine": "golang.org/x/sys/unix ours:internal/apply ours:internal/config ours:internal/state ours:merge ours:reflink ours:snapshot ours:tree",
+	"internal/engine": "golang.org/x/sys/unix ours:internal/apply ours:internal/config ours:internal/lock ours:internal/state ours:merge ours:reflink ours:snapshot ours:tree",
 	"internal/report": "ours:internal/engine ours:internal/state ours:merge ours:tree",
 	"cmd/snapmerge": "github.com/spf13/pflag golang.org/x/sys/unix golang.org/x/term " +
-		"ours:internal/config ours:internal/engine ours:internal/report ours:internal/state ours:merge ours:snapshot ours:tree",
+		"ours:internal/config ours:internal/engine ours:internal/lock ours:internal/report ours:internal/state ours:merge ours:snapshot ours:tree",
 
 	"internal/mailgen": "ours:tree", // for the demo and tests
 	"demo/mails":       "ours:internal/mailgen ours:tree",

@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"bytes"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -20,6 +21,20 @@ type UUID [16]byte
 func (u UUID) String() string {
 	h := hex.EncodeToString(u[:])
 	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
+}
+
+// MarshalText implements [encoding.TextMarshaler], as String.
+func (u UUID) MarshalText() ([]byte, error) { return []byte(u.String()), nil }
+
+// UnmarshalText reads what String makes, and nothing else.
+func (u *UUID) UnmarshalText(text []byte) error {
+	var v UUID
+	n, err := hex.Decode(v[:], bytes.ReplaceAll(text, []byte("-"), nil))
+	if err != nil || n != len(v) || v.String() != string(text) {
+		return fmt.Errorf("%q is no UUID", text)
+	}
+	*u = v
+	return nil
 }
 
 // Info is what the kernel knows of a subvolume.

@@ -51,9 +51,9 @@ type Entry struct {
 // Name returns the name of a side's snapshot of a sync: "online.12".
 func Name(side string, sync int) string { return side + "." + strconv.Itoa(sync) }
 
-// parseName takes apart what [Name] makes, and nothing else: "online.07",
+// ParseName takes apart what [Name] makes, and nothing else: "online.07",
 // "online.7.new" and "offline" are not ours.
-func parseName(name string) (side string, sync int, ok bool) {
+func ParseName(name string) (side string, sync int, ok bool) {
 	side, n, _ := strings.Cut(name, ".")
 	sync, err := strconv.Atoi(n)
 	ok = err == nil && sync >= 0 && (side == Online || side == Offline) && name == Name(side, sync)
@@ -172,7 +172,7 @@ func List(dir string) ([]Entry, error) {
 	}
 	var list []Entry
 	for _, name := range names {
-		side, sync, ok := parseName(name)
+		side, sync, ok := ParseName(name)
 		if !ok {
 			continue
 		}

@@ -8,8 +8,8 @@ import (
 	"strings"
 
 	"snapmerge/internal/engine"
+	"snapmerge/internal/lock"
 	"snapmerge/internal/report"
-	"snapmerge/internal/state"
 )
 
 // A statusError is an error with its own exit status and, if one is known, a hint.
@@ -53,7 +53,7 @@ func exitStatus(err error) int {
 		return own.status
 	case errors.As(err, &problem): // found before anything was touched
 		return 2
-	case errors.Is(err, state.ErrLocked):
+	case errors.Is(err, lock.ErrLocked):
 		return 3
 	case errors.Is(err, context.Canceled):
 		return 130
@@ -112,7 +112,7 @@ func hint(err error) string {
 		return own.hint
 	case errors.As(err, &problem):
 		return problem.Mend
-	case errors.Is(err, state.ErrLocked):
+	case errors.Is(err, lock.ErrLocked):
 		return "wait until it has ended; the lock goes with the process that holds it"
 	case errors.Is(err, context.Canceled):
 		return "the next sync finishes the work"

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"snapmerge/internal/config"
+	"snapmerge/internal/lock"
 	"snapmerge/internal/report"
 	"snapmerge/internal/state"
 	"snapmerge/merge"
@@ -24,7 +25,7 @@ func measure(mb config.Mailbox) (figures [2]report.Figures, err error) {
 		return figures, fmt.Errorf("measure: %w", err)
 	}
 	defer dir.Close()
-	release, err := state.Lock(dir)
+	release, err := lock.Take(dir)
 	if err != nil {
 		return figures, err
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"snapmerge/internal/config"
+	"snapmerge/internal/lock"
 	"snapmerge/internal/report"
 	"snapmerge/internal/state"
 	"snapmerge/merge"
@@ -104,7 +105,7 @@ func (a *app) lockHistory(mb config.Mailbox, releases *[]func()) (*history, erro
 		return nil, err
 	}
 	defer dir.Close()
-	unlock, err := state.Lock(dir)
+	unlock, err := lock.Take(dir)
 	if err != nil {
 		return nil, err
 	}

@@ -53,7 +53,7 @@ func TestScripts(t *testing.T) {
 				makeMailboxes(ts, t, fs, args)
 			},
 			"mail":      mail,
-			"lock":      lock,
+			"lock":      locked,
 			"interrupt": interrupt,
 			"nobody":    nobody,
 		},
@@ -117,7 +117,7 @@ func mail(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.Chtimes(path, received, received))
 }
 
-func lock(ts *testscript.TestScript, _ bool, args []string) {
+func locked(ts *testscript.TestScript, _ bool, args []string) {
 	d, err := os.Open(ts.MkAbs(args[0]))
 	ts.Check(err)
 	ts.Check(unix.Flock(int(d.Fd()), unix.LOCK_EX|unix.LOCK_NB))

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"snapmerge/internal/config"
+	"snapmerge/internal/lock"
 	"snapmerge/internal/report"
 	"snapmerge/internal/state"
 	"snapmerge/merge"
@@ -120,8 +121,8 @@ func (h *history) journal() (sync int, running bool, err error) {
 	if err != nil || h.newest != nil && h.newest.Sync >= in.Sync {
 		return 0, false, err
 	}
-	release, err := state.Lock(h.dir)
-	if errors.Is(err, state.ErrLocked) {
+	release, err := lock.Take(h.dir)
+	if errors.Is(err, lock.ErrLocked) {
 		return in.Sync, true, nil
 	}
 	if err == nil {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"snapmerge/internal/engine"
+	"snapmerge/internal/lock"
 	"snapmerge/internal/report"
 	"snapmerge/internal/state"
 	"snapmerge/merge"
@@ -80,7 +81,7 @@ func TestExitStatus(t *testing.T) {
 		{errors.New("x"), 1},
 		{usageError("x", ""), 2},
 		{errors.Join(errors.New("x"), problem), 2},
-		{fmt.Errorf("lock: %w", state.ErrLocked), 3},
+		{fmt.Errorf("lock: %w", lock.ErrLocked), 3},
 		{fmt.Errorf("apply: %w", context.Canceled), 130},
 		{silent(1), 1},
 	} {

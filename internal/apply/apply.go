@@ -69,9 +69,9 @@ type Op struct {
 	To Target // Place, Copy, Rename
 
 	// Source opens the snapshot's file for Place; Run closes it.
-	Source func() (*os.File, error)
-	Size   int64 // Place: bytes the source must have
-	Mtime  int64 // Place: nanoseconds since the epoch
+	Source func() (*os.File, error) `json:"-"`
+	Size   int64                    // Place: bytes the source must have
+	Mtime  int64                    // Place: nanoseconds since the epoch
 }
 
 // A Target says what a file shall be called. It is always in cur/ and its name

@@ -12,7 +12,7 @@ import (
 
 	"snapmerge/internal/btrfstest"
 	"snapmerge/internal/engine"
-	"snapmerge/internal/state"
+	"snapmerge/internal/lock"
 )
 
 // TestFails: a sync that can not be done, or not to its end, says why in a
@@ -34,9 +34,9 @@ func TestFails(t *testing.T) {
 			[]string{"/online/snapshots: no such directory"}},
 		{"offline snapshots are missing", "", func(t *testing.T, w *world) func() { return hide(t, w.mb.Offline.Snapshots) },
 			[]string{"/offline/snapshots: no such directory"}},
-		{"online is another's", "", func(t *testing.T, w *world) func() { return lock(t, w.mb.Online.Snapshots) },
+		{"online is another's", "", func(t *testing.T, w *world) func() { return locked(t, w.mb.Online.Snapshots) },
 			[]string{"/online/snapshots", "another run holds the lock"}},
-		{"offline is another's", "", func(t *testing.T, w *world) func() { return lock(t, w.mb.Offline.Snapshots) },
+		{"offline is another's", "", func(t *testing.T, w *world) func() { return locked(t, w.mb.Offline.Snapshots) },
 			[]string{"/offline/snapshots", "another run holds the lock"}},
 		{"online root goes away", engine.StageHome, func(t *testing.T, w *world) func() { return hide(t, w.online.path) },
 			[]string{"online: open store", "no such file or directory"}},
@@ -180,10 +180,10 @@ func hide(t *testing.T, path string) (mend func()) {
 	return func() { must(t, os.Rename(path+".away", path)) }
 }
 
-func lock(t *testing.T, path string) (mend func()) {
+func locked(t *testing.T, path string) (mend func()) {
 	dir, err := os.Open(path)
 	must(t, err)
-	release, err := state.Lock(dir)
+	release, err := lock.Take(dir)
 	must(t, err)
 	return func() { release(); dir.Close() }
 }

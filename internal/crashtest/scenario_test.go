@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"snapmerge/internal/lock"
 	"snapmerge/internal/state"
 	"snapmerge/merge"
 )
@@ -82,7 +83,7 @@ func (w *world) decide(take map[string]merge.Side) {
 	w.t.Helper()
 	dir := w.records()
 	defer dir.Close()
-	release, err := state.Lock(dir)
+	release, err := lock.Take(dir)
 	must(w.t, err)
 	defer release()
 	rec, _, err := state.NewestRecord(dir)

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"snapmerge/internal/config"
+	"snapmerge/internal/lock"
 	"snapmerge/internal/state"
 	"snapmerge/merge"
 	"snapmerge/snapshot"
@@ -105,7 +106,7 @@ type run struct {
 // Sync brings the two sides of a mailbox in step. A Result without a Record
 // never comes without an error.
 //
-// Errors: [state.ErrLocked] if another run works on the mailbox. After any error
+// Errors: [lock.ErrLocked] if another run works on the mailbox. After any error
 // the next run completes the work.
 func Sync(ctx context.Context, mb config.Mailbox, stateDir string, opt Options) (*Result, error) {
 	if opt.Now == nil {
@@ -207,7 +208,7 @@ func (r *run) lock() (release func(), err error) {
 		} else if same, err := sameDir(r.dir, d); same || err != nil {
 			return release, err
 		}
-		unlock, err := state.Lock(d)
+		unlock, err := lock.Take(d)
 		if err != nil {
 			release()
 			return nil, err

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"snapmerge/internal/codec"
 )
 
 const (
@@ -36,7 +37,7 @@ func readDecisions(dir *os.File) (map[string]Decided, error) {
 		return nil, err
 	}
 	var d map[string]Decided
-	if err := decode(lines[0], &d); err != nil {
+	if err := codec.Decode(lines[0], &d); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	return d, nil
@@ -54,7 +55,7 @@ func WriteDecisions(dir *os.File, d map[string]Decided) error {
 		}
 		return nil
 	}
-	data, err := encode(d)
+	data, err := codec.Encode(d)
 	if err != nil {
 		return fmt.Errorf("write %q: %w", decisionsName, err)
 	}

@@ -10,6 +10,7 @@ import (
 	"zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitex"
 
+	"snapmerge/internal/codec"
 	"snapmerge/merge"
 	"snapmerge/tree"
 )
@@ -51,7 +52,7 @@ type head struct {
 func (x *Index) head() (h head, err error) {
 	err = sqlitex.Execute(x.conn, "SELECT value FROM meta WHERE key = 'state'", &sqlitex.ExecOptions{
 		ResultFunc: func(s *sqlite.Stmt) error {
-			if err := decode([]byte(s.ColumnText(0)), &h); err != nil {
+			if err := codec.Decode([]byte(s.ColumnText(0)), &h); err != nil {
 				return fmt.Errorf("%w: %w", ErrRebuild, err)
 			}
 			return nil
@@ -223,7 +224,7 @@ func (x *Index) folders() (map[int64]*folderRow, error) {
 				r.side = merge.Offline
 			}
 			r.Name, r.Ino = s.ColumnText(2), uint64(s.ColumnInt64(3))
-			if err := decode([]byte(s.ColumnText(4)), &r.Keywords); err != nil {
+			if err := codec.Decode([]byte(s.ColumnText(4)), &r.Keywords); err != nil {
 				return fmt.Errorf("%w: keywords of folder %q: %w", ErrRebuild, r.Name, err)
 			}
 			rows[r.id] = r

@@ -6,6 +6,7 @@ import (
 	"zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitex"
 
+	"snapmerge/internal/codec"
 	"snapmerge/merge"
 	"snapmerge/tree"
 )
@@ -60,7 +61,7 @@ func (x *Index) write(sync int, f func() error) error {
 
 func (x *Index) setHead(m Meta, p Pending) error {
 	p.Pairs = nil // they are in the table file
-	data, err := encode(head{m, p})
+	data, err := codec.Encode(head{m, p})
 	if err != nil {
 		return err
 	}
@@ -186,7 +187,7 @@ func (x *Index) folderIDs(side merge.Side) (map[string]int64, error) {
 }
 
 func (x *Index) addFolder(side merge.Side, f tree.Folder) (int64, error) {
-	keywords, err := encode(f.Keywords)
+	keywords, err := codec.Encode(f.Keywords)
 	if err != nil {
 		return 0, err
 	}
@@ -200,7 +201,7 @@ func (x *Index) setKeywords(ids map[string]int64, f tree.Folder) error {
 	if !ok {
 		return fmt.Errorf("%w: no folder %q for its keywords", ErrRebuild, f.Name)
 	}
-	keywords, err := encode(f.Keywords)
+	keywords, err := codec.Encode(f.Keywords)
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 	"os"
 	"time"
 
+	"snapmerge/internal/codec"
 	"snapmerge/merge"
 	"snapmerge/tree"
 )
@@ -132,7 +133,7 @@ func writeIntent(w io.Writer, in *Intent) error {
 	buf := bufio.NewWriterSize(w, 1<<20)
 	lines, h := 0, sha256.New()
 	put := func(l journalLine) error {
-		data, err := encode(l)
+		data, err := codec.Encode(l)
 		if err != nil {
 			return err
 		}
@@ -173,7 +174,7 @@ func (j *Journal) Ack(a Ack) error {
 }
 
 func (j *Journal) ack(a Ack) error {
-	data, err := encode(a)
+	data, err := codec.Encode(a)
 	if err != nil {
 		return err
 	}
@@ -238,7 +239,7 @@ func readIntent(r *bufio.Reader) (*Intent, error) {
 			return nil, err
 		}
 		var l journalLine
-		if err := decode(data, &l); err != nil {
+		if err := codec.Decode(data, &l); err != nil {
 			return nil, fmt.Errorf("%w: line %d: %w", ErrDamaged, lines+1, err)
 		}
 		if (l.Header != nil) != (lines == 0) {
@@ -305,7 +306,7 @@ func readAck(data []byte, steps int) (a Ack, err error) {
 	if sum(l.Ack) != l.SHA256 {
 		return a, errors.New("wrong checksum")
 	}
-	if err := decode(l.Ack, &a); err != nil {
+	if err := codec.Decode(l.Ack, &a); err != nil {
 		return a, err
 	}
 	for _, res := range a.Results {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"snapmerge/internal/codec"
 	"snapmerge/merge"
 	"snapmerge/tree"
 )
@@ -108,11 +109,11 @@ func recordName(sync int) string { return fmt.Sprintf("sync.%d.json", sync) }
 // or not at all. There is one of each N: a second one is fs.ErrExist.
 func WriteRecord(dir *os.File, r *Record) error {
 	name := recordName(r.Sync)
-	head, err := encode(Summary{r.Meta, r.Started, r.Finished, r.Report.Totals})
+	head, err := codec.Encode(Summary{r.Meta, r.Started, r.Finished, r.Report.Totals})
 	if err != nil {
 		return fmt.Errorf("write %q: %w", name, err)
 	}
-	body, err := encode(details{r.Report.Actions, r.Report.Met, r.Pending})
+	body, err := codec.Encode(details{r.Report.Actions, r.Report.Met, r.Pending})
 	if err != nil {
 		return fmt.Errorf("write %q: %w", name, err)
 	}
@@ -162,9 +163,9 @@ func readRecord(dir *os.File, sync, n int) (s *Summary, d *details, err error) {
 		return nil, nil, err
 	}
 	s, d = new(Summary), new(details)
-	err = decode(lines[0], s)
+	err = codec.Decode(lines[0], s)
 	if err == nil && n > 1 {
-		err = decode(lines[1], d)
+		err = codec.Decode(lines[1], d)
 	}
 	if err == nil && s.Sync != sync {
 		err = fmt.Errorf("it is that of sync %d", s.Sync)

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 	"pgregory.net/rapid"
 
+	"snapmerge/internal/codec"
 	"snapmerge/merge"
 	"snapmerge/tree"
 )
@@ -27,7 +28,7 @@ func TestQuote(t *testing.T) {
 		"\x00e9":      `"\u000000e9"`,
 		"\xff\u0101":  `"\u0000ffā"`,
 	} {
-		got, err := encode(in)
+		got, err := codec.Encode(in)
 		must(t, err)
 		if string(got) != want {
 			t.Errorf("%q is written as %s, want %s", in, got, want)
@@ -35,16 +36,16 @@ func TestQuote(t *testing.T) {
 	}
 	for _, bad := range []string{`"\u0000"`, `"\u0000e"`, `"\u0000xy"`, `"a\u0000e9\u0000"`} {
 		var s string
-		if err := decode([]byte(bad), &s); err == nil {
+		if err := codec.Decode([]byte(bad), &s); err == nil {
 			t.Errorf("%s is read as %q, want an error", bad, s)
 		}
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		in := string(rapid.SliceOf(rapid.Byte()).Draw(t, "bytes"))
-		data, err := encode(map[string]*[]string{in: {in}})
+		data, err := codec.Encode(map[string]*[]string{in: {in}})
 		must(t, err)
 		var out map[string]*[]string
-		must(t, decode(data, &out))
+		must(t, codec.Decode(data, &out))
 		expectSame(t, "decoded", map[string]*[]string{in: {in}}, out)
 	})
 }
@@ -52,7 +53,7 @@ func TestQuote(t *testing.T) {
 // encode must not change what it is given.
 func TestEncodeCopies(t *testing.T) {
 	v := Next{Pending: Pending{Folders: []string{"\xff"}, Held: []Held{{Source: &SnapshotFile{Path: "\xfe"}}}, Decisions: map[string]Decided{"\xfd": {Who: "\xfc"}}}}
-	_, err := encode(v.Pending)
+	_, err := codec.Encode(v.Pending)
 	must(t, err)
 	want := Pending{Folders: []string{"\xff"}, Held: []Held{{Source: &SnapshotFile{Path: "\xfe"}}}, Decisions: map[string]Decided{"\xfd": {Who: "\xfc"}}}
 	expectSame(t, "after encode", want, v.Pending)
@@ -233,26 +234,4 @@ func TestDecisions(t *testing.T) {
 	}
 	must(t, WriteDecisions(dir, nil))
 	read(nil)
-}
-
-func TestLock(t *testing.T) {
-	dir := openDir(t)
-	release, err := Lock(dir)
-	must(t, err)
-	if _, err := Lock(dir); !errors.Is(err, ErrLocked) {
-		t.Errorf("second lock, same handle: %v, want ErrLocked", err)
-	}
-	other, err := os.Open(dir.Name())
-	must(t, err)
-	defer other.Close()
-	if _, err := Lock(other); !errors.Is(err, ErrLocked) {
-		t.Errorf("second lock, other handle: %v, want ErrLocked", err)
-	}
-	release()
-	release, err = Lock(other)
-	must(t, err)
-	release()
-	if left, err := os.ReadDir(dir.Name()); err != nil || len(left) > 0 {
-		t.Errorf("left behind: %v, %v", left, err)
-	}
 }

@@ -1,4 +1,5 @@
-package state
+// Package lock lets one run at a time work on a mailbox.
+package lock
 
 import (
 	"errors"
@@ -11,12 +12,11 @@ import (
 // ErrLocked: another run works on this mailbox.
 var ErrLocked = errors.New("another run holds the lock")
 
-// Lock makes this the only run on the mailbox whose snapshots directory dir is,
+// Take makes this the only run on the mailbox whose snapshots directory dir is,
 // until release is called or the process ends, or returns [ErrLocked]. It is
 // flock(2) on the directory itself: nothing is made that could be left behind
-// or be removed under somebody who waits. Everything in this package that
-// writes needs the lock, [WriteDecisions] and [Decide] too.
-func Lock(dir *os.File) (release func(), err error) {
+// or be removed under somebody who waits.
+func Take(dir *os.File) (release func(), err error) {
 	// An open file description of its own: a flock is shared by all users of one.
 	fd, err := unix.Openat(int(dir.Fd()), ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {

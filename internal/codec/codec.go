@@ -1,4 +1,12 @@
-package state
+// Package codec writes values as JSON without harm to names that are no UTF-8.
+//
+// File names and keywords are bytes, but JSON is UTF-8, and encoding/json
+// silently replaces what is not: two names of a mail store could become one.
+// So a byte that is no UTF-8, and NUL, are written as NUL and two hexadecimal
+// digits: "\xe4" as "\u0000e4". All other strings look as they are. This is done
+// for every string in a value, the types of tree and merge included, because
+// one field that was forgotten would be found by an attacker first.
+package codec
 
 import (
 	"encoding/hex"
@@ -10,24 +18,17 @@ import (
 	"unicode/utf8"
 )
 
-// File names and keywords are bytes, but JSON is UTF-8, and encoding/json
-// silently replaces what is not: two names of a mail store could become one.
-// So a byte that is no UTF-8, and NUL, are written as NUL and two hexadecimal
-// digits: "\xe4" as "\u0000e4". All other strings look as they are. This is done
-// for every string in a value, the types of tree and merge included, because
-// one field that was forgotten would be found by an attacker first.
-
-// encode returns v as one line of JSON, without the newline.
-func encode[T any](v T) ([]byte, error) {
+// Encode returns v as one line of JSON, without the newline.
+func Encode[T any](v T) ([]byte, error) {
 	if err := eachString(reflect.ValueOf(&v).Elem(), quote); err != nil {
 		return nil, err
 	}
 	return json.Marshal(v)
 }
 
-// decode reads what encode wrote. Unknown fields are left out: a later version
+// Decode reads what Encode wrote. Unknown fields are left out: a later version
 // may add some.
-func decode[T any](data []byte, v *T) error {
+func Decode[T any](data []byte, v *T) error {
 	if err := json.Unmarshal(data, v); err != nil {
 		return err
 	}

@@ -1,0 +1,119 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"snapmerge/snapshot"
+)
+
+// Look implements [Host].
+func (l *Local) Look(_ context.Context, thorough bool) (*Facts, error) {
+	f := &Facts{Problems: l.store.check(thorough)}
+	if len(f.Problems) > 0 {
+		return f, nil
+	}
+	var err error
+	if f.Live, err = snapshot.Read(l.store.Path); err != nil {
+		return nil, err
+	}
+	list, err := snapshot.List(l.store.Snapshots)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range list {
+		if e.Side == l.side {
+			f.Snapshots = append(f.Snapshots, e)
+		}
+	}
+	var st unix.Statfs_t
+	if err := unix.Statfs(l.store.Path, &st); err != nil {
+		return nil, fmt.Errorf("statfs %q: %w", l.store.Path, err)
+	}
+	f.Free = st.Bavail * uint64(st.Bsize)
+	if thorough {
+		err = l.count(f)
+	}
+	return f, err
+}
+
+// check looks at what a sync needs and returns every problem. thorough looks
+// also for what lists two levels of a mailbox.
+func (s Store) check(thorough bool) (out []Problem) {
+	if os.Geteuid() != 0 {
+		return []Problem{{Subject: "snapmerge", Text: "not run as root", Mend: "snapshots need it: use sudo"}}
+	}
+	problem := func(path string, err error, mend string) {
+		out = append(out, Problem{Subject: path, Text: err.Error(), Mend: mend})
+	}
+	if _, err := snapshot.Read(s.Path); err != nil {
+		out = append(out, Problem{Subject: s.Path, Text: reason(err).Error(), Mend: mendStore(s.Path, err), Gone: true})
+	} else if readOnly(s.Path) {
+		problem(s.Path, unix.EROFS, "mount it read-write")
+	} else if thorough {
+		list, err := snapshot.Nested(s.Path)
+		if err != nil {
+			problem(s.Path, err, "")
+		}
+		for _, sub := range list {
+			problem(filepath.Join(s.Path, sub), errors.New("another subvolume or file system: a snapshot of the mailbox does not contain what is in it"),
+				"move its mail into a plain directory, or it out of the mailbox")
+		}
+	}
+	st, err := os.Stat(s.Snapshots)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		problem(s.Snapshots, errors.New("no such directory"), fmt.Sprintf("mkdir -p -m 700 %q", s.Snapshots))
+		return out
+	case err != nil:
+		problem(s.Snapshots, reason(err), "")
+		return out
+	case !st.IsDir():
+		problem(s.Snapshots, errors.New("not a directory"), "")
+		return out
+	}
+	if sys, ok := st.Sys().(*syscall.Stat_t); ok && sys.Uid != 0 || st.Mode().Perm()&0o022 != 0 {
+		problem(s.Snapshots, errors.New("others can write to it"), fmt.Sprintf("chown root: %q && chmod 700 %q", s.Snapshots, s.Snapshots))
+	}
+	if same, err := snapshot.SameFilesystem(s.Path, s.Snapshots); err == nil && !same {
+		problem(s.Snapshots, fmt.Errorf("not on the file system of %q", s.Path),
+			"a snapshot can only be on the same btrfs: choose a directory beside the mailbox")
+	} else if errors.Is(err, snapshot.ErrNotBtrfs) {
+		problem(s.Snapshots, snapshot.ErrNotBtrfs, "choose a directory on the mailbox's btrfs")
+	}
+	return out
+}
+
+// reason is the innermost error: the outer ones only say which path it was.
+func reason(err error) error {
+	for _, known := range []error{snapshot.ErrNotBtrfs, snapshot.ErrNotSubvolume, os.ErrNotExist, os.ErrPermission} {
+		if errors.Is(err, known) {
+			return known
+		}
+	}
+	return err
+}
+
+func mendStore(path string, err error) string {
+	switch {
+	case errors.Is(err, snapshot.ErrNotSubvolume):
+		return fmt.Sprintf("is its disk mounted? If it is a plain directory, make it a subvolume while no mail server runs: mv %[1]q %[1]q.old && btrfs subvolume create %[1]q && "+
+			"cp -a --reflink=always %[1]q.old/. %[1]q/ && chown --reference=%[1]q.old %[1]q && chmod --reference=%[1]q.old %[1]q", path)
+	case errors.Is(err, snapshot.ErrNotBtrfs):
+		return "the mailbox must be on a btrfs file system"
+	case errors.Is(err, os.ErrNotExist):
+		return "is the disk mounted, and the path right?"
+	}
+	return ""
+}
+
+func readOnly(path string) bool {
+	var st unix.Statfs_t
+	return unix.Statfs(path, &st) == nil && st.Flags&unix.ST_RDONLY != 0
+}
