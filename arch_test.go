@@ -63,6 +63,8 @@ var changing = regexp.MustCompile(`^(unix|os|syscall)\.(Rename|Link|Symlink|Unli
 
 var mayChange = map[string]string{
 	"reflink":          ".",
+	"snapshot":         `^unix\.Renameat2$`, // a whole mirror gets its name
+	"internal/stream":  ".",                 // what online's streams make, in a mirror
 	"internal/apply":   ".",
 	"internal/state":   ".",                 // the records beside the snapshots, and the index
 	"internal/engine":  `^os\.MkdirAll$`,    // the state directory

@@ -110,7 +110,12 @@ func compare(t *testing.T, before, now *os.File, was, is *tree.Tree, l tree.Layo
 		t.Error(err)
 		return
 	}
-	want := tree.Diff(was, is)
+	all.count(t, tree.Diff(was, is), got, is, stats)
+}
+
+// count compares, and counts what was compared.
+func (all *total) count(t *testing.T, want, got tree.Changes, is *tree.Tree, stats Stats) {
+	t.Helper()
 	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("-scans +stream, all folders %v:\n%s", stats.AllFolders, diff)
 	}
