@@ -137,7 +137,11 @@ func (f agentFlags) configured(a *app) (map[string]host.Store, error) {
 		}
 	}
 	if len(stores) == 0 {
-		return nil, unknownMailbox(a.configFile(), f.mailbox, cfg)
+		what := "no mailbox"
+		if f.mailbox != "" {
+			what = fmt.Sprintf("no mailbox %q", f.mailbox)
+		}
+		return nil, usageError(fmt.Sprintf("agent: %s has %s with an online store on this machine", a.configFile(), what), "")
 	}
 	return stores, nil
 }
