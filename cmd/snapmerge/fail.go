@@ -9,6 +9,7 @@ import (
 
 	"snapmerge/internal/engine"
 	"snapmerge/internal/lock"
+	"snapmerge/internal/remote"
 	"snapmerge/internal/report"
 )
 
@@ -52,6 +53,8 @@ func exitStatus(err error) int {
 	case errors.As(err, &own):
 		return own.status
 	case errors.As(err, &problem): // found before anything was touched
+		return 2
+	case errors.Is(err, remote.ErrMismatch): // found before anything was touched
 		return 2
 	case errors.Is(err, lock.ErrLocked):
 		return 3

@@ -73,6 +73,7 @@ var commands = []command{
 	{"conflicts", conflictsUsage, setupConflicts},
 	{"log", logUsage, setupLog},
 	{"merge-tree", mergeTreeUsage, setupMergeTree},
+	{"agent", agentUsage, setupAgent},
 }
 
 func find(name string) *command {

@@ -36,14 +36,19 @@ type Mailbox struct {
 	Merge   Merge
 	Folders []merge.Rule // the mailbox's own, then those of [defaults]
 	Rotate  Rotate
+	Limits  Limits
 }
 
-// A Store is one side's Maildir on this machine. The paths are absolute and
-// clean (path.Clean), and neither lies inside the other.
+// A Store is one side's Maildir. The paths are absolute and clean (path.Clean),
+// and neither lies inside the other.
 type Store struct {
 	Path      string      // the Maildir
 	Snapshots string      // the directory of its snapshots
 	Layout    tree.Layout // "maildir++" with modified UTF-7 by default
+	// Of online, if it is on another machine; else all three are "".
+	Host  string // ssh's destination
+	SSH   string // ssh's command line: words with spaces between, which no shell reads
+	Agent string // the program over there
 }
 
 // Merge is the policy that a whole mailbox has.
@@ -74,8 +79,8 @@ func Load(path string) (*Config, error) {
 }
 
 // LoadPolicies is Load for the planner alone: it checks and fills in the merge
-// and folder sections, so a file without any path will do. Offline, Online and
-// Rotate are left empty.
+// and folder sections, so a file without any path will do. Offline, Online,
+// Rotate and Limits are left empty.
 func LoadPolicies(path string) (*Config, error) {
 	return load(path, false)
 }

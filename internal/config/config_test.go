@@ -40,6 +40,7 @@ func TestLoadFull(t *testing.T) {
 			{Match: "Spam/**", Skip: true},
 		},
 		Rotate: Rotate{PreserveMin: "latest", Preserve: "14d *y"},
+		Limits: builtin().Limits,
 	}}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
@@ -58,6 +59,7 @@ func TestLoadMinimal(t *testing.T) {
 		Online:  Store{Path: "/mnt/online/chris", Snapshots: "/mnt/online/.snapmerge/chris"},
 		Merge:   Merge{MaxDeletions: 100, DeletedOffline: merge.Apply},
 		Rotate:  Rotate{PreserveMin: "2d", Preserve: "14d 8w 12m *y"},
+		Limits:  builtin().Limits,
 	}}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
@@ -199,6 +201,7 @@ func FuzzLoad(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		for _, stores := range []bool{true, false} {
+			parseAgent("f.toml", data)
 			c, err := parse("f.toml", data, stores)
 			if (c == nil) == (err == nil) {
 				t.Fatalf("both or none: %+v, %v", c, err)

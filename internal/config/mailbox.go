@@ -13,6 +13,11 @@ var mailboxName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]*$`)
 
 // parse reads a whole file; stores as for load and LoadPolicies.
 func parse(file string, data []byte, stores bool) (*Config, error) {
+	return parseFor(file, data, stores, (*document).checkStores)
+}
+
+// parseFor is parse with another check of the stores.
+func parseFor(file string, data []byte, stores bool, check func(*document, []Mailbox)) (*Config, error) {
 	d, err := newDocument(file, data)
 	if err != nil {
 		return nil, err
@@ -37,13 +42,14 @@ func parse(file string, data []byte, stores bool) (*Config, error) {
 		}
 		readMailbox(mailboxes.sub(name), &m, stores)
 		m.Folders = append(m.Folders, base.Folders...)
+		m.Online.fillRemote()
 		c.Mailboxes = append(c.Mailboxes, m)
 	}
 	if len(c.Mailboxes) == 0 {
 		d.fail("mailbox", "there is none, wants a section [mailbox.NAME.offline] and [mailbox.NAME.online]")
 	}
 	if stores {
-		d.checkStores(c.Mailboxes)
+		check(d, c.Mailboxes)
 	}
 	if err := d.err(); err != nil {
 		return nil, err
@@ -58,6 +64,7 @@ func builtin() Mailbox {
 		Merge: Merge{Prefer: p.Prefer, DeletedOnline: p.DeletedOnline,
 			DeletedOffline: p.DeletedOffline, MaxDeletions: p.MaxDeletions},
 		Rotate: Rotate{PreserveMin: "2d", Preserve: "14d 8w 12m *y"},
+		Limits: Limits{Receive: 20 << 30, Message: 200 << 20, Messages: 1000000},
 	}
 }
 
@@ -71,13 +78,13 @@ func readMailbox(t *table, m *Mailbox, stores bool) {
 	}
 	if stores {
 		readStore(offline, &m.Offline)
-		online.refuse("a remote online side is not supported yet", "host", "ssh", "agent")
+		readRemote(online, &m.Online)
 		readStore(online, &m.Online)
 		readRotate(rotate, &m.Rotate)
-		t.refuse("limits are not supported yet", "limits")
+		readLimits(t.sub("limits"), &m.Limits)
 		t.refuse("hooks are not supported yet", "hooks")
 	} else {
-		m.Rotate = Rotate{}
+		m.Rotate, m.Limits = Rotate{}, Limits{}
 		delete(t.keys, "limits")
 		delete(t.keys, "hooks")
 	}

@@ -7,17 +7,24 @@ import (
 
 // checkStores reports paths that are missing, and paths that would let one
 // store or its snapshots become a part of another.
-func (d *document) checkStores(mailboxes []Mailbox) {
-	owner := map[string]string{} // side and snapshot directory → mailbox
+func (d *document) checkStores(mailboxes []Mailbox) { d.checkSides(mailboxes, Mailbox.sides) }
+
+// checkOnline is checkStores for the online sides alone.
+func (d *document) checkOnline(mailboxes []Mailbox) {
+	d.checkSides(mailboxes, func(m Mailbox) []side { return m.sides()[1:] })
+}
+
+func (d *document) checkSides(mailboxes []Mailbox, sides func(Mailbox) []side) {
+	owner := map[string]string{} // side, host and snapshot directory → mailbox
 	for _, m := range mailboxes {
-		d.checkMailbox(m)
-		for _, s := range m.sides() {
+		d.checkMailbox(m.Name, sides(m))
+		for _, s := range sides(m) {
 			if s.Snapshots == "" {
 				continue
 			}
 			// Snapshots are named by side and sync number: two mailboxes in one
 			// directory would take each other's.
-			id := s.name + " " + s.Snapshots
+			id := s.name + " " + s.Host + " " + s.Snapshots
 			if other, ok := owner[id]; ok {
 				d.failIn(m.Name, s.name, "snapshots", fmt.Sprintf("%q has the %s snapshots of mailbox %q already", s.Snapshots, s.name, other))
 			} else {
@@ -37,14 +44,18 @@ func (m Mailbox) sides() []side {
 }
 
 // checkMailbox reports missing paths of a mailbox, and those that lie inside
-// each other. The two snapshot directories may be one.
-func (d *document) checkMailbox(m Mailbox) {
+// each other. The two snapshot directories may be one, and the same path on
+// another host is another one.
+func (d *document) checkMailbox(name string, sides []side) {
 	type place struct{ side, key, path string }
 	var places []place
-	for _, s := range m.sides() {
+	for _, s := range sides {
+		if s.Host != "" {
+			places = nil
+		}
 		for _, p := range []place{{s.name, "path", s.Path}, {s.name, "snapshots", s.Snapshots}} {
 			if p.path == "" {
-				d.missing(m.Name, p.side, p.key)
+				d.missing(name, p.side, p.key)
 				continue
 			}
 			for _, q := range places {
@@ -52,7 +63,7 @@ func (d *document) checkMailbox(m Mailbox) {
 					continue
 				}
 				if how := relation(p.path, q.path); how != "" {
-					d.failIn(m.Name, p.side, p.key, fmt.Sprintf("%q %s %s.%s, wants a path outside", p.path, how, q.side, q.key))
+					d.failIn(name, p.side, p.key, fmt.Sprintf("%q %s %s.%s, wants a path outside", p.path, how, q.side, q.key))
 				}
 			}
 			places = append(places, p)

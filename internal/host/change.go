@@ -11,6 +11,12 @@ import (
 
 // Apply implements [Host].
 func (l *Local) Apply(ctx context.Context, b Batch, done func(i int, r apply.Result)) error {
+	return l.ApplyOps(ctx, b, func(i int, _ apply.Op, r apply.Result) { done(i, r) })
+}
+
+// ApplyOps is Apply for who wants to know the operation, too, as it was carried
+// out: the inode number of a step's file comes from the snapshot.
+func (l *Local) ApplyOps(ctx context.Context, b Batch, done func(i int, op apply.Op, r apply.Result)) error {
 	if l.live == nil {
 		live, err := apply.Open(l.store.Path, l.store.Layout)
 		if err != nil {
@@ -37,9 +43,9 @@ func folders(names []string) (out []tree.Folder) {
 	return out
 }
 
-// run carries the steps out. One whose file the snapshot does not show is raced
-// before it is begun, and the others are given to the store in one list.
-func (l *Local) run(ctx context.Context, b Batch, done func(i int, r apply.Result)) error {
+// run carries the steps out. One whose file the snapshot does not show is raced,
+// and the others are given to the store in one list.
+func (l *Local) run(ctx context.Context, b Batch, done func(i int, op apply.Op, r apply.Result)) error {
 	if len(b.Steps) == 0 {
 		return nil
 	}
@@ -48,19 +54,31 @@ func (l *Local) run(ctx context.Context, b Batch, done func(i int, r apply.Resul
 		return err
 	}
 	defer lookup.close()
-	ops, index := make([]apply.Op, 0, len(b.Steps)), make([]int, 0, len(b.Steps))
+	ops, index, gone := make([]apply.Op, 0, len(b.Steps)), make([]int, 0, len(b.Steps)), []int(nil)
 	for i, s := range b.Steps {
 		op, ok, err := lookup.op(s)
 		if err != nil {
 			return err
 		}
 		if !ok {
-			done(i, apply.Result{Outcome: apply.Raced, Why: "the snapshot does not show it"})
+			gone = append(gone, i)
 			continue
 		}
 		ops, index = append(ops, op), append(index, i)
 	}
-	return l.live.Run(ctx, ops, func(k int, r apply.Result) { done(index[k], r) })
+	raced := func(before int) {
+		for ; len(gone) > 0 && gone[0] < before; gone = gone[1:] {
+			done(gone[0], b.Steps[gone[0]].Op, apply.Result{Outcome: apply.Raced, Why: "the snapshot does not show it"})
+		}
+	}
+	err = l.live.Run(ctx, ops, func(k int, r apply.Result) {
+		raced(index[k])
+		done(index[k], ops[k], r)
+	})
+	if err == nil {
+		raced(len(b.Steps))
+	}
+	return err
 }
 
 // A lookup finds the inodes of files in a snapshot.

@@ -1,0 +1,196 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"sync"
+
+	"snapmerge/internal/codec"
+	"snapmerge/internal/host"
+	"snapmerge/internal/lock"
+	"snapmerge/snapshot"
+)
+
+// AgentConfig is what an agent serves. All of it comes from its own machine.
+type AgentConfig struct {
+	Version string                // of the program
+	Stores  map[string]host.Store // by the mailbox's name
+	Timing  Timing
+}
+
+// An agent is one session.
+type agent struct {
+	*link
+	store *host.Local
+	// locked: nobody else changes the store. It is not at first, if there is no
+	// directory of snapshots yet: that a look shall tell.
+	locked   bool
+	layout   host.Store
+	mu       sync.Mutex
+	stopCurr context.CancelCauseFunc // of the operation that is under way, or nil
+}
+
+// Serve is the agent: it answers one client until that closes the connection (nil),
+// or something is wrong. in and out are closed, if they can be. A read of in that
+// does not end is not waited for.
+//
+// When the connection breaks, or ctx ends, the operation that is under way is
+// ended after the step that it is at, and Serve waits for that.
+func Serve(ctx context.Context, cfg AgentConfig, in io.Reader, out io.Writer) error {
+	a := &agent{}
+	t := cfg.Timing.orDefault()
+	first, err := greeting(hello{Version: cfg.Version, Protocol: Protocol})
+	if err != nil {
+		return err
+	}
+	a.link = newLink(ctx, in, out, t, first, a.stopCurrent)
+	err = a.serve(cfg)
+	a.fail(err)
+	for _, c := range []any{in, out} {
+		if c, ok := c.(io.Closer); ok {
+			c.Close()
+		}
+	}
+	if errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil
+	}
+	return err
+}
+
+// greeting is what a side writes first.
+func greeting(h hello) ([]byte, error) {
+	b, err := codec.Encode(h)
+	if err != nil {
+		return nil, err
+	}
+	return appendFrame([]byte(magic), kindHello, b)
+}
+
+func (a *agent) serve(cfg AgentConfig) error {
+	f, err := a.recv(a.ctx, 0)
+	if err != nil {
+		return err
+	}
+	h, err := readHello(f)
+	if err != nil {
+		return err
+	}
+	select {
+	case <-a.said: // whatever comes now, the client knows who we are
+	case <-a.ctx.Done():
+		return context.Cause(a.ctx)
+	}
+	if h.Protocol != Protocol {
+		// What this client takes for an end of ours is unknown: it says so itself.
+		return differ(cfg.Version, h)
+	}
+	if err := a.open(cfg, h); err != nil {
+		return errors.Join(err, sendJSON(a.link, kindEnd, endOf(err)))
+	}
+	defer a.store.Close()
+	if err := sendJSON(a.link, kindEnd, end{}); err != nil {
+		return err
+	}
+	for {
+		f, err := a.recv(a.ctx, 0)
+		if err != nil {
+			return err
+		}
+		r, err := decode[request](f, kindRequest)
+		if err != nil {
+			return a.refuse(err)
+		}
+		if err := a.operation(r); err != nil {
+			return err
+		}
+	}
+}
+
+// refuse tells a client that does not keep to the protocol, and ends.
+func (a *agent) refuse(err error) error {
+	err = fmt.Errorf("refused: %w", err)
+	return errors.Join(err, sendJSON(a.link, kindEnd, endOf(err)))
+}
+
+// readHello reads the other side's hello, of whatever version.
+func readHello(f frame) (h hello, err error) {
+	if f.kind != kindHello {
+		return h, fmt.Errorf("%v in place of a hello", f)
+	}
+	if err := codec.Decode(f.payload, &h); err != nil {
+		return h, fmt.Errorf("hello: %w", err)
+	}
+	h.Version = text(h.Version)
+	return h, nil
+}
+
+// differ is the error of both sides if they speak different protocols.
+func differ(version string, far hello) error {
+	return fmt.Errorf("%w: snapmerge %s here speaks protocol %d, snapmerge %s over there protocol %d: install the same version on both hosts",
+		ErrMismatch, version, Protocol, far.Version, far.Protocol)
+}
+
+// open opens the store that the client wants, if it is the one that the client
+// believes it to be, and locks it.
+func (a *agent) open(cfg AgentConfig, h hello) error {
+	s, ok := cfg.Stores[h.Mailbox]
+	if !ok {
+		return fmt.Errorf("%w: the agent over there does not serve mailbox %q", ErrMismatch, h.Mailbox)
+	}
+	for _, c := range []struct{ what, there, here string }{
+		{"path", s.Path, h.Path},
+		{"snapshots", s.Snapshots, h.Snapshots},
+		{"layout", s.Layout.String(), h.Layout},
+		{"encoding", encoding(s.Layout.UTF8), encoding(h.UTF8)},
+	} {
+		if c.there != c.here {
+			return fmt.Errorf("%w: the agent over there serves %s %q, the configuration here says %q", ErrMismatch, c.what, c.there, c.here)
+		}
+	}
+	a.layout = s
+	a.store = host.Open(s, snapshot.Online)
+	// A missing directory is for Look to tell, with how to mend it.
+	if err := a.lock(a.ctx); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+func encoding(utf8 bool) string {
+	if utf8 {
+		return "utf-8"
+	}
+	return "mutf-7"
+}
+
+// lock waits until the session before has ended: an agent whose connection broke
+// may still be at its last step. The client gets beats meanwhile.
+func (a *agent) lock(ctx context.Context) error {
+	if a.locked {
+		return nil
+	}
+	err := a.store.Lock(ctx, a.timing.Lock)
+	if errors.Is(err, lock.ErrLocked) {
+		return fmt.Errorf("another session with this mailbox did not end within %v: %w", a.timing.Lock, lock.ErrLocked)
+	}
+	a.locked = err == nil
+	return err
+}
+
+// stopCurrent ends the operation that is under way, if there is one.
+func (a *agent) stopCurrent() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.stopCurr != nil {
+		a.stopCurr(errStopped)
+	}
+}
+
+func (a *agent) setCurrent(stop context.CancelCauseFunc) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.stopCurr = stop
+}

@@ -1,0 +1,168 @@
+package remote
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+)
+
+// errSilent: the other side may be there, but no frame came in time.
+var errSilent = errors.New("nothing came from the far end for too long")
+
+// A link is one end of a connection: a goroutine that reads and one that writes,
+// until ctx ends, whose cause then is what went wrong. A frame that nobody takes
+// keeps the reader from reading the next one.
+type link struct {
+	timing Timing
+	ctx    context.Context
+	fail   context.CancelCauseFunc
+	in     chan frame
+	out    chan outgoing
+	stop   func()        // agent: called when a stop comes
+	said   chan struct{} // closed when the greeting is written
+	wg     sync.WaitGroup
+	noise  noise
+}
+
+// outgoing is what the writer shall write.
+type outgoing struct {
+	bytes []byte
+	done  chan error // of room for one
+}
+
+// newLink starts an end. It writes first, the magic line and the hello, at once;
+// stop is nil for a client, which is told no stop.
+func newLink(ctx context.Context, r io.Reader, w io.Writer, t Timing, first []byte, stop func()) *link {
+	l := &link{timing: t, in: make(chan frame), out: make(chan outgoing), stop: stop, said: make(chan struct{})}
+	l.ctx, l.fail = context.WithCancelCause(ctx)
+	l.wg.Add(2)
+	go func() {
+		defer l.wg.Done()
+		l.fail(l.read(r))
+	}()
+	go func() {
+		defer l.wg.Done()
+		l.fail(l.write(w, first))
+	}()
+	return l
+}
+
+// read passes on what comes, but for beats and stops. The clock of silence runs
+// only while it waits for the other side.
+func (l *link) read(r io.Reader) error {
+	silence := time.AfterFunc(l.timing.Silence, func() { l.fail(errSilent) })
+	defer silence.Stop()
+	br := bufio.NewReaderSize(r, 64<<10)
+	if err := l.noise.readMagic(br, l.fail); err != nil {
+		return err
+	}
+	for beats := 0; ; {
+		silence.Reset(l.timing.Silence)
+		f, err := readFrame(br)
+		silence.Stop()
+		switch {
+		case err != nil:
+			return err
+		case f.kind == kindBeat:
+			if beats++; beats > maxBeats {
+				return errors.New("a flood of beats, and nothing else")
+			}
+			continue
+		case f.kind == kindStop && l.stop != nil:
+			if beats++; beats > maxBeats {
+				return errors.New("a flood of stops")
+			}
+			l.stop()
+			continue
+		}
+		beats = 0
+		select {
+		case l.in <- f:
+		case <-l.ctx.Done():
+			return context.Cause(l.ctx)
+		}
+	}
+}
+
+// write writes what send hands over, and beats.
+func (l *link) write(w io.Writer, first []byte) error {
+	if _, err := w.Write(first); err != nil {
+		return err
+	}
+	close(l.said)
+	beat, err := appendFrame(nil, kindBeat, nil)
+	if err != nil {
+		return err
+	}
+	tick := time.NewTicker(l.timing.Beat)
+	defer tick.Stop()
+	for {
+		select {
+		case o := <-l.out:
+			_, err = w.Write(o.bytes)
+			o.done <- err
+		case <-tick.C:
+			_, err = w.Write(beat)
+		case <-l.ctx.Done():
+			return context.Cause(l.ctx)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// send writes a frame. The other side may take its time to read, as long as it
+// sends beats.
+func (l *link) send(k kind, payload []byte) error {
+	b, err := appendFrame(nil, k, payload)
+	if err != nil {
+		return err
+	}
+	o := outgoing{b, make(chan error, 1)}
+	select {
+	case l.out <- o:
+	case <-l.ctx.Done():
+		return context.Cause(l.ctx)
+	}
+	select {
+	case err := <-o.done:
+		return err
+	case <-l.ctx.Done():
+		return context.Cause(l.ctx)
+	}
+}
+
+// recv returns the next frame. limit is how long it may take, 0 for ever; the
+// error is ctx's if that ends first.
+func (l *link) recv(ctx context.Context, limit time.Duration) (frame, error) {
+	var late <-chan time.Time
+	if limit > 0 {
+		t := time.NewTimer(limit)
+		defer t.Stop()
+		late = t.C
+	}
+	select {
+	case f := <-l.in:
+		return f, nil
+	case <-l.ctx.Done():
+		return frame{}, context.Cause(l.ctx)
+	case <-ctx.Done():
+		return frame{}, context.Cause(ctx)
+	case <-late:
+		err := fmt.Errorf("the far end lives, but has done nothing for %v", limit)
+		l.fail(err)
+		return frame{}, err
+	}
+}
+
+// end ends the link and waits for its goroutines. What they read and write must
+// be closed before.
+func (l *link) end(err error) {
+	l.fail(err)
+	l.wg.Wait()
+}
