@@ -29,10 +29,13 @@ func openStore(root *os.File) (store, error) {
 }
 
 // open opens a path below the root for reading.
-func (s store) open(name string, flags uint64) (*os.File, error) {
+func (s store) open(name string, flags uint64) (*os.File, error) { return openAt(s.root, name, flags) }
+
+// openAt opens a path below a directory for reading.
+func openAt(dir *os.File, name string, flags uint64) (*os.File, error) {
 	how := unix.OpenHow{Flags: unix.O_RDONLY | unix.O_CLOEXEC | flags, Resolve: beneath}
 	for {
-		fd, err := unix.Openat2(int(s.root.Fd()), name, &how)
+		fd, err := unix.Openat2(int(dir.Fd()), name, &how)
 		if err == unix.EINTR {
 			continue
 		}
@@ -64,7 +67,7 @@ func lstat(d *os.File, name string) (unix.Stat_t, error) {
 
 // isDir reports whether an entry of d is a directory of this store. why tells
 // what is wrong with one that is there and ought to be a directory, but that a
-// scan must not enter.
+// scan must not enter, or that it is the placeholder of.
 func (s store) isDir(d *os.File, name string) (ok bool, why string, err error) {
 	st, err := lstat(d, name)
 	if err != nil {
@@ -77,7 +80,8 @@ func (s store) isDir(d *os.File, name string) (ok bool, why string, err error) {
 	case st.Mode&unix.S_IFMT == unix.S_IFLNK:
 		return false, "symbolic link", nil
 	case st.Mode&unix.S_IFMT != unix.S_IFDIR:
-		return false, "", nil
+		why, err := placeholder(d, name, st.Mode)
+		return false, why, err
 	case st.Dev != s.dev:
 		// RESOLVE_NO_XDEV stops at mounts only. A nested subvolume is none, and in
 		// a snapshot an empty directory stands for it, with a device number of its

@@ -105,7 +105,7 @@ func (r *Reader) Files(folder string, isNew bool) ([]File, error) {
 	if m == nil || err != nil {
 		return nil, err
 	}
-	one := folderScan{folder: Folder{Name: folder}}
+	one := folderScan{layout: r.layout, folder: Folder{Name: folder}}
 	if err := one.readNames(m, isNew); err != nil {
 		return nil, err
 	}
@@ -123,7 +123,7 @@ func (r *Reader) File(folder string, isNew bool, name string) (f File, links int
 	if m == nil || err != nil {
 		return File{}, 0, err
 	}
-	one := folderScan{folder: Folder{Name: folder}}
+	one := folderScan{layout: r.layout, folder: Folder{Name: folder}}
 	links, err = one.readName(m, isNew, name)
 	r.refuse(one.refused)
 	switch {

@@ -25,7 +25,8 @@ const maxRefused = 10_000
 //
 // What can not be mail is in Tree.Refused: names that ParseName or Layout.Folder
 // refuses, everything that is neither a regular file nor a directory, symbolic
-// links and other file systems in the place of a folder, of cur/ or of new/.
+// links and other file systems in the place of a folder, of cur/ or of new/; and
+// placeholders (see [RefusedXattr]) in any place where an entry is looked at.
 // Mail behind such an entry is not in the tree although nobody deleted it.
 // Names with a leading dot are no mail and are passed over (maildir(5)).
 //
@@ -170,6 +171,7 @@ func (s *scanner) readFolders() (*Tree, error) {
 	for range min(4, runtime.GOMAXPROCS(0), len(s.found)) {
 		wg.Go(func() {
 			for i := next.Add(1) - 1; i < int64(len(results)) && !failed.Load(); i = next.Add(1) - 1 {
+				results[i].layout = s.layout
 				results[i].err = results[i].read(s.store, s.found[i])
 				if results[i].err != nil {
 					failed.Store(true)
@@ -198,6 +200,7 @@ func (s *scanner) readFolders() (*Tree, error) {
 
 // A folderScan is what one folder holds.
 type folderScan struct {
+	layout  Layout
 	folder  Folder
 	files   []File
 	refused refusals
@@ -250,6 +253,14 @@ func (r *folderScan) readKeywords(s store, d *os.File) error {
 	}
 	if st.Mode&unix.S_IFMT != unix.S_IFREG {
 		r.refused.add(name, fileType(st.Mode))
+		return nil
+	}
+	why, err := placeholder(d, "dovecot-keywords", st.Mode)
+	if err != nil {
+		return err
+	}
+	if why != "" {
+		r.refused.add(name, why)
 		return nil
 	}
 	f, err := s.open(name, unix.O_NONBLOCK)
@@ -318,9 +329,21 @@ func (r *folderScan) readName(m *os.File, isNew bool, name string) (links int, e
 		r.refused.add(path.Join(m.Name(), name), fileType(st.Mode))
 		return 0, nil
 	}
+	why, err := placeholder(m, name, st.Mode)
+	if err != nil {
+		return 0, err
+	}
+	if why != "" {
+		r.refused.add(path.Join(m.Name(), name), why)
+		return 0, nil
+	}
+	ctime := st.Ctim
+	if r.layout.Mirror {
+		ctime = st.Atim
+	}
 	r.files = append(r.files, File{
 		Folder: r.folder.Name, New: isNew, Name: name, Ino: st.Ino, Size: st.Size,
-		Mtime: nanoseconds(st.Mtim), Ctime: nanoseconds(st.Ctim),
+		Mtime: nanoseconds(st.Mtim), Ctime: nanoseconds(ctime),
 	})
 	return int(st.Nlink), nil
 }
