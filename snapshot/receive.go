@@ -261,7 +261,7 @@ func Leftovers(dir string) ([]string, error) {
 	var names []string
 	for _, n := range all {
 		name, isPart := strings.CutSuffix(n, Part)
-		if _, _, ok := parseName(name); !ok || !isPart {
+		if _, _, ok := ParseName(name); !ok || !isPart {
 			continue
 		}
 		_, err := readAt(d, n)
