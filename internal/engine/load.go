@@ -13,6 +13,7 @@ import (
 	"snapmerge/internal/config"
 	"snapmerge/internal/host"
 	"snapmerge/internal/state"
+	"snapmerge/internal/stream"
 	"snapmerge/merge"
 	"snapmerge/snapshot"
 	"snapmerge/tree"
@@ -175,7 +176,7 @@ func (r *run) baseTrees(rec *state.Record) (trees [2]*tree.Tree, err error) {
 		if err != nil {
 			return trees, fmt.Errorf("rebuild index: %w", err)
 		}
-		trees[side], err = tree.Scan(z.root, z.layout)
+		trees[side], err = stream.Scan(z.root, z.layout)
 		z.root.Close()
 		if err != nil {
 			return trees, fmt.Errorf("rebuild index: %s: %w", side, err)

@@ -86,7 +86,7 @@ func (r *run) walk(side merge.Side) (tree.Changes, error) {
 }
 
 func (r *run) scan(side merge.Side) (*tree.Tree, error) {
-	t, err := tree.Scan(r.frozen[side].root, r.frozen[side].layout)
+	t, err := stream.Scan(r.frozen[side].root, r.frozen[side].layout)
 	if err != nil {
 		return nil, err
 	}
@@ -115,7 +115,7 @@ func (r *run) diff(ctx context.Context, side merge.Side) (tree.Changes, error) {
 }
 
 // kernelDiff has the kernel compare two snapshots of this machine; of another
-// machine's it has done so already, and what it sent has been followed.
+// machine's its own kernel has done so, and what it sent has been followed.
 func (r *run) kernelDiff(ctx context.Context, side merge.Side) (tree.Changes, stream.Stats, error) {
 	z := r.frozen[side]
 	if side == merge.Online && r.hosts.Mirrored {
@@ -125,7 +125,7 @@ func (r *run) kernelDiff(ctx context.Context, side merge.Side) (tree.Changes, st
 	if err != nil {
 		return tree.Changes{}, stream.Stats{}, err
 	}
-	return stream.Diff(ctx, before.root, z.root, r.base[side], z.layout)
+	return stream.Best(ctx, before.root, z.root, r.base[side], z.layout)
 }
 
 // stillRefused adds to what a comparison has met that can not be mail what was
