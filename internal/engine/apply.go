@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"time"
 
 	"snapmerge/internal/apply"
 	"snapmerge/internal/host"
@@ -61,7 +62,14 @@ func (r *run) applySide(ctx context.Context, side merge.Side, j *state.Journal) 
 			steps = append(steps, i)
 		}
 	}
-	return r.runSteps(ctx, r.hosts.Side[side], j, steps)
+	if len(steps) == 0 {
+		return nil
+	}
+	stage := map[merge.Side]string{merge.Offline: StageHome, merge.Online: StageOnline}[side]
+	begun := time.Now()
+	err := r.runSteps(ctx, r.hosts.Side[side], j, steps)
+	r.stages = append(r.stages, Stage{stage, time.Since(begun)})
+	return err
 }
 
 // acknowledge makes what was done durable, in one syncfs, and says so in the

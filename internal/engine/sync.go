@@ -243,12 +243,10 @@ func (r *run) store(side merge.Side) config.Store {
 
 // compare reads both snapshots and makes the plan.
 func (r *run) compare(ctx context.Context) error {
-	end := r.stage(StageScan)
 	if err := r.read(ctx); err != nil {
 		return err
 	}
-	end()
-	end = r.stage(StageMerge)
+	end := r.stage(StageMerge)
 	r.rulesChanged = r.last.Rules != r.rules()
 	for _, a := range r.last.Agreed {
 		r.agreed[a.Message] = a.Base
