@@ -208,6 +208,9 @@ func (r *run) clean(ctx context.Context) error {
 	for _, e := range slices.Concat(r.hosts.Facts[merge.Online].Snapshots, r.hosts.Facts[merge.Offline].Snapshots, mirrors) {
 		newest = max(newest, e.Sync)
 	}
+	if err := r.dropParts(); err != nil {
+		return err
+	}
 	if newest == orphan && !r.opt.DryRun {
 		newest--
 		if err := r.dropSync(ctx, orphan); err != nil {
