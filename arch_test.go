@@ -36,7 +36,7 @@ var arrows = map[string]string{
 	"internal/state":  "golang.org/x/sys/unix zombiezen.com/go/sqlite zombiezen.com/go/sqlite/sqlitex ours:internal/codec ours:merge ours:tree",
 	"internal/apply":  "golang.org/x/sys/unix ours:reflink ours:tree",
 	"internal/config": "github.com/pelletier/go-toml/v2 github.com/pelletier/go-toml/v2/unstable ours:merge ours:snapshot ours:tree",
-	"internal/engine": "golang.org/x/sys/unix ours:internal/apply ours:internal/config ours:internal/lock ours:internal/state ours:merge ours:reflink ours:snapshot ours:tree",
+	"internal/engine": "golang.org/x/sys/unix ours:internal/apply ours:internal/config ours:internal/host ours:internal/state ours:internal/stream ours:merge ours:reflink ours:snapshot ours:tree",
 	"internal/report": "ours:internal/engine ours:internal/state ours:merge ours:tree",
 	"cmd/snapmerge": "github.com/spf13/pflag golang.org/x/sys/unix golang.org/x/term " +
 		"ours:internal/config ours:internal/engine ours:internal/host ours:internal/lock ours:internal/remote ours:internal/report ours:internal/state ours:merge ours:snapshot ours:tree",
@@ -64,6 +64,8 @@ var changing = regexp.MustCompile(`^(unix|os|syscall)\.(Rename|Link|Symlink|Unli
 
 var mayChange = map[string]string{
 	"reflink":          ".",
+	"snapshot":         `^unix\.Renameat2$`, // a whole mirror gets its name
+	"internal/stream":  ".",                 // what online's streams make, in a mirror
 	"internal/apply":   ".",
 	"internal/state":   ".",                 // the records beside the snapshots, and the index
 	"internal/engine":  `^os\.MkdirAll$`,    // the state directory

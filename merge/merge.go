@@ -63,7 +63,9 @@ type Folder struct {
 	// From is its agreed name if the directory was renamed since, else Name or "".
 	From     string
 	Keywords tree.KeywordTable
-	Mails    int // message files in it, of whatever kind
+	// Mails counts the message files in it, of whatever kind. It needs to be right
+	// only where the other side has no folder of that name: there this one may go.
+	Mails int
 }
 
 // Input is all that Merge looks at. Messages need only be those that changed on

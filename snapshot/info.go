@@ -45,9 +45,23 @@ type Info struct {
 	ParentUUID   UUID      // of the subvolume that it is a snapshot of; zero if it is none
 	ReceivedUUID UUID      // of the snapshot that it was received from; zero if it was not
 	Ctransid     uint64    // transaction of the last change of content; a send stream carries it beside UUID
+	Otransid     uint64    // transaction that made it; that of a snapshot never changes
 	Stransid     uint64    // the sender's Ctransid, if received
 	ReadOnly     bool      // as a snapshot; the live mailbox is not
 	Otime        time.Time // when it was made, to the nanosecond, by the host's clock
+}
+
+// ReadOpen returns the facts of the subvolume whose root directory is open.
+// Errors: [ErrNotSubvolume].
+func ReadOpen(root *os.File) (Info, error) {
+	err := checkSubvolume(root)
+	if err == nil {
+		var info Info
+		if info, err = readInfo(root); err == nil {
+			return info, nil
+		}
+	}
+	return Info{}, fmt.Errorf("read subvolume %q: %w", root.Name(), err)
 }
 
 // Read returns the facts of the subvolume at path. Errors: [ErrNotExist],
@@ -200,7 +214,7 @@ func readInfo(f *os.File) (Info, error) {
 	return Info{
 		ID: a.treeID, Generation: a.generation,
 		UUID: a.uuid, ParentUUID: a.parentUUID, ReceivedUUID: a.receivedUUID,
-		Ctransid: a.ctransid, Stransid: a.stransid,
+		Ctransid: a.ctransid, Otransid: a.otransid, Stransid: a.stransid,
 		ReadOnly: a.flags&rootSubvolRdOn != 0,
 		Otime:    time.Unix(int64(a.otime.sec), int64(a.otime.nsec)),
 	}, nil

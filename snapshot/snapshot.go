@@ -100,11 +100,7 @@ func take(live, dir, name string) error {
 	} else if !same {
 		return ErrOtherFS
 	}
-	var st unix.Stat_t
-	err = unix.Fstatat(int(d.Fd()), name, &st, unix.AT_SYMLINK_NOFOLLOW)
-	if err == nil {
-		return ErrExists
-	} else if err != unix.ENOENT {
+	if err := checkFree(d, name); err != nil {
 		return err
 	}
 	if err := btrfs.SnapshotSubVolume(procPath(src), filepath.Join(procPath(d), name), true); err != nil {

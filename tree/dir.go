@@ -29,10 +29,13 @@ func openStore(root *os.File) (store, error) {
 }
 
 // open opens a path below the root for reading.
-func (s store) open(name string, flags uint64) (*os.File, error) {
+func (s store) open(name string, flags uint64) (*os.File, error) { return openAt(s.root, name, flags) }
+
+// openAt opens a path below a directory for reading.
+func openAt(dir *os.File, name string, flags uint64) (*os.File, error) {
 	how := unix.OpenHow{Flags: unix.O_RDONLY | unix.O_CLOEXEC | flags, Resolve: beneath}
 	for {
-		fd, err := unix.Openat2(int(s.root.Fd()), name, &how)
+		fd, err := unix.Openat2(int(dir.Fd()), name, &how)
 		if err == unix.EINTR {
 			continue
 		}
@@ -62,30 +65,38 @@ func lstat(d *os.File, name string) (unix.Stat_t, error) {
 	}
 }
 
-// isDir reports whether an entry of d is a directory of this store. why tells
-// what is wrong with one that is there and ought to be a directory, but that a
-// scan must not enter.
-func (s store) isDir(d *os.File, name string) (ok bool, why string, err error) {
+// dirIno returns the inode number of an entry of d that is a directory of this
+// store, 0 if it is none. why tells what is wrong with one that is there and ought
+// to be a directory, but that a scan must not enter, or that it is the placeholder
+// of.
+func (s store) dirIno(d *os.File, name string) (ino uint64, why string, err error) {
 	st, err := lstat(d, name)
 	if err != nil {
 		if errors.Is(err, unix.ENOENT) {
-			return false, "", nil
+			return 0, "", nil
 		}
-		return false, "", err
+		return 0, "", err
 	}
 	switch {
 	case st.Mode&unix.S_IFMT == unix.S_IFLNK:
-		return false, "symbolic link", nil
+		return 0, "symbolic link", nil
 	case st.Mode&unix.S_IFMT != unix.S_IFDIR:
-		return false, "", nil
+		why, err := placeholder(d, name, st.Mode)
+		return 0, why, err
 	case st.Dev != s.dev:
 		// RESOLVE_NO_XDEV stops at mounts only. A nested subvolume is none, and in
 		// a snapshot an empty directory stands for it, with a device number of its
 		// own (fs/btrfs/inode.c:new_simple_dir). Taken for a folder, that would look
 		// as if all its mail had been deleted.
-		return false, "another file system or subvolume", nil
+		return 0, "another file system or subvolume", nil
 	}
-	return true, "", nil
+	return st.Ino, "", nil
+}
+
+// isDir is dirIno for whom the number is of no interest.
+func (s store) isDir(d *os.File, name string) (ok bool, why string, err error) {
+	ino, why, err := s.dirIno(d, name)
+	return ino != 0, why, err
 }
 
 // fileType names what a mode stands for, if it is no regular file.

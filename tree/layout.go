@@ -13,6 +13,10 @@ import (
 type Layout struct {
 	FS   bool // LAYOUT=fs: "a/b" is a/b; else Maildir++: "a/b" is .a.b
 	UTF8 bool // names are UTF-8 on disk; else modified UTF-7 (RFC 3501 5.1.3)
+	// Mirror: a received copy of a store. A file's own ctime is when it was received,
+	// so the sender's is kept as its access time. Folders are as in the store that it
+	// is a copy of: String, Dir and Folder do not look at it.
+	Mirror bool
 }
 
 // maxDir bounds a folder's path below the root, in bytes: "/cur/" and a name of

@@ -14,11 +14,9 @@ import (
 // returns is what Scan would have for that name, and what Scan refuses or
 // passes over is not there. It is for one goroutine.
 type Reader struct {
-	store
-	layout  Layout
+	scanner
 	dir     *os.File // the cur/ or new/ that was last looked into, or nil
 	dirName string   // its path
-	refused refusals
 }
 
 // NewReader returns a Reader of the store below root, a directory handle of a
@@ -28,7 +26,7 @@ func NewReader(root *os.File, l Layout) (*Reader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("look at store: %w", err)
 	}
-	return &Reader{store: st, layout: l}, nil
+	return &Reader{scanner: scanner{store: st, layout: l}}, nil
 }
 
 // Close closes the Reader's own handles.
@@ -52,7 +50,7 @@ func (r *Reader) Folders() ([]Folder, error) {
 	}
 	t := &Tree{}
 	for _, f := range s.found {
-		folder, err := r.readFolder(f)
+		folder, err := r.readFolder(s.scanOf(f))
 		if err != nil {
 			return nil, fmt.Errorf("look at folders: %w", err)
 		}
@@ -61,6 +59,22 @@ func (r *Reader) Folders() ([]Folder, error) {
 	r.refuse(s.refused)
 	t.Sort()
 	return t.Folders, nil
+}
+
+// Dirs returns all folders as Folders does, and their cur/ and new/, in no order.
+func (r *Reader) Dirs() ([]Folder, []MailDir, error) {
+	b := &Builder{scanner: scanner{store: r.store, layout: r.layout}}
+	if err := b.lookAll(); err != nil {
+		return nil, nil, fmt.Errorf("look at folders: %w", err)
+	}
+	t := &Tree{}
+	for _, f := range b.folders {
+		t.Folders = append(t.Folders, f.folder)
+		r.refuse(f.refused)
+	}
+	r.refuse(b.refused)
+	t.Sort()
+	return t.Folders, b.dirs, nil
 }
 
 // Folder returns the folder of that logical name; ok is false if there is none.
@@ -84,13 +98,12 @@ func (r *Reader) Folder(name string) (f Folder, ok bool, err error) {
 	if err != nil || len(s.found) == 0 {
 		return Folder{}, false, err
 	}
-	f, err = r.readFolder(s.found[0])
+	f, err = r.readFolder(s.scanOf(s.found[0]))
 	return f, err == nil, err
 }
 
-func (r *Reader) readFolder(f found) (Folder, error) {
-	var one folderScan
-	d, err := one.readFolder(r.store, f)
+func (r *Reader) readFolder(one *folderScan) (Folder, error) {
+	d, err := one.readFolder()
 	if err != nil {
 		return Folder{}, err
 	}
@@ -105,7 +118,7 @@ func (r *Reader) Files(folder string, isNew bool) ([]File, error) {
 	if m == nil || err != nil {
 		return nil, err
 	}
-	one := folderScan{folder: Folder{Name: folder}}
+	one := r.scanOf(found{name: folder})
 	if err := one.readNames(m, isNew); err != nil {
 		return nil, err
 	}
@@ -123,7 +136,7 @@ func (r *Reader) File(folder string, isNew bool, name string) (f File, links int
 	if m == nil || err != nil {
 		return File{}, 0, err
 	}
-	one := folderScan{folder: Folder{Name: folder}}
+	one := r.scanOf(found{name: folder})
 	links, err = one.readName(m, isNew, name)
 	r.refuse(one.refused)
 	switch {

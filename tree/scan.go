@@ -1,16 +1,14 @@
 package tree
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
-
-	"golang.org/x/sys/unix"
 )
 
 // maxRefused bounds Tree.Refused: a report of more helps nobody.
@@ -25,7 +23,8 @@ const maxRefused = 10_000
 //
 // What can not be mail is in Tree.Refused: names that ParseName or Layout.Folder
 // refuses, everything that is neither a regular file nor a directory, symbolic
-// links and other file systems in the place of a folder, of cur/ or of new/.
+// links and other file systems in the place of a folder, of cur/ or of new/; and
+// placeholders (see [RefusedXattr]) in any place where an entry is looked at.
 // Mail behind such an entry is not in the tree although nobody deleted it.
 // Names with a leading dot are no mail and are passed over (maildir(5)).
 //
@@ -163,166 +162,54 @@ func (s *scanner) find(d *os.File, dir string) (isDir bool, err error) {
 // the mails of a fresh snapshot costs CPU time, not only reads, and two threads
 // of three quarters.
 func (s *scanner) readFolders() (*Tree, error) {
-	results := make([]folderScan, len(s.found))
+	results := make([]*folderScan, len(s.found))
+	errs := make([]error, len(s.found))
 	var next atomic.Int64
 	var failed atomic.Bool
 	var wg sync.WaitGroup
 	for range min(4, runtime.GOMAXPROCS(0), len(s.found)) {
 		wg.Go(func() {
 			for i := next.Add(1) - 1; i < int64(len(results)) && !failed.Load(); i = next.Add(1) - 1 {
-				results[i].err = results[i].read(s.store, s.found[i])
-				if results[i].err != nil {
+				results[i] = s.scanOf(s.found[i])
+				if errs[i] = results[i].read(); errs[i] != nil {
 					failed.Store(true)
 				}
 			}
 		})
 	}
 	wg.Wait()
-	t := &Tree{}
-	for _, r := range results {
-		if r.err != nil {
-			return nil, r.err
+	for _, err := range errs {
+		if err != nil {
+			return nil, err
 		}
+	}
+	return s.tree(results), nil
+}
+
+// tree puts the folders' scans together.
+func (s *scanner) tree(results []*folderScan) *Tree {
+	t := &Tree{}
+	n := 0
+	for _, r := range results {
+		n += len(r.files)
+	}
+	t.Files = slices.Grow(t.Files, n)
+	slices.SortFunc(results, func(a, b *folderScan) int { return strings.Compare(a.folder.Name, b.folder.Name) })
+	for _, r := range results {
+		// Sorted folder by folder: most comparisons need not look at its name.
+		slices.SortFunc(r.files, File.Compare)
 		t.Folders = append(t.Folders, r.folder)
 		t.Files = append(t.Files, r.files...)
 		s.refused.list = append(s.refused.list, r.refused.list...)
 		s.refused.more += r.refused.more
+		r.files = nil
 	}
 	t.Refused = s.refused.list
 	t.Sort()
-	n := min(len(t.Refused), maxRefused)
-	t.RefusedMore = s.refused.more + len(t.Refused) - n
-	t.Refused = t.Refused[:n:n]
-	return t, nil
-}
-
-// A folderScan is what one folder holds.
-type folderScan struct {
-	folder  Folder
-	files   []File
-	refused refusals
-	err     error
-}
-
-func (r *folderScan) read(s store, f found) error {
-	d, err := r.readFolder(s, f)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	for _, isNew := range []bool{false, true} {
-		if err := r.readFiles(s, d, isNew); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// readFolder reads what a Folder tells, and returns the open directory.
-func (r *folderScan) readFolder(s store, f found) (*os.File, error) {
-	d, err := s.openDir(f.dir)
-	if err != nil {
-		return nil, err
-	}
-	var st unix.Stat_t
-	if err := unix.Fstat(int(d.Fd()), &st); err != nil {
-		d.Close()
-		return nil, fmt.Errorf("stat %q: %w", f.dir, err)
-	}
-	r.folder = Folder{Name: f.name, Ino: st.Ino}
-	if err := r.readKeywords(s, d); err != nil {
-		d.Close()
-		return nil, err
-	}
-	return d, nil
-}
-
-// readKeywords reads dovecot-keywords. One that is no regular file is not
-// opened: opening a FIFO would wait for its writer.
-func (r *folderScan) readKeywords(s store, d *os.File) error {
-	name := path.Join(d.Name(), "dovecot-keywords")
-	st, err := lstat(d, "dovecot-keywords")
-	if errors.Is(err, unix.ENOENT) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if st.Mode&unix.S_IFMT != unix.S_IFREG {
-		r.refused.add(name, fileType(st.Mode))
-		return nil
-	}
-	f, err := s.open(name, unix.O_NONBLOCK)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	if st.Size > maxKeywordFile {
-		r.refused.add(name, "too long for a table of keywords")
-		return nil
-	}
-	if r.folder.Keywords, err = ParseKeywords(f); err != nil {
-		return fmt.Errorf("%q: %w", name, err)
-	}
-	return nil
-}
-
-// readFiles reads cur/ or new/ of the folder d.
-func (r *folderScan) readFiles(s store, d *os.File, isNew bool) error {
-	sub := File{New: isNew}.Dir()
-	dir := path.Join(d.Name(), sub)
-	ok, why, err := s.isDir(d, sub)
-	if why != "" {
-		r.refused.add(dir, why)
-	}
-	if err != nil || !ok {
-		return err
-	}
-	m, err := s.openDir(dir)
-	if err != nil {
-		return err
-	}
-	defer m.Close()
-	return r.readNames(m, isNew)
-}
-
-// readNames reads the files of m, which is cur/ or new/ of the folder.
-func (r *folderScan) readNames(m *os.File, isNew bool) error {
-	names, err := m.Readdirnames(-1)
-	if err != nil {
-		return fmt.Errorf("read %q: %w", m.Name(), err)
-	}
-	for _, name := range names {
-		if _, err := r.readName(m, isNew, name); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// readName reads one entry of m. It returns the number of the inode's names, 0
-// if this is no mail.
-func (r *folderScan) readName(m *os.File, isNew bool, name string) (links int, err error) {
-	if strings.HasPrefix(name, ".") {
-		return 0, nil
-	}
-	st, err := lstat(m, name)
-	if err != nil {
-		return 0, err
-	}
-	if why := nameFault(name); why != "" {
-		r.refused.add(path.Join(m.Name(), name), why)
-		return 0, nil
-	}
-	if st.Mode&unix.S_IFMT != unix.S_IFREG {
-		r.refused.add(path.Join(m.Name(), name), fileType(st.Mode))
-		return 0, nil
-	}
-	r.files = append(r.files, File{
-		Folder: r.folder.Name, New: isNew, Name: name, Ino: st.Ino, Size: st.Size,
-		Mtime: nanoseconds(st.Mtim), Ctime: nanoseconds(st.Ctim),
-	})
-	return int(st.Nlink), nil
+	kept := min(len(t.Refused), maxRefused)
+	t.RefusedMore = s.refused.more + len(t.Refused) - kept
+	t.Refused = t.Refused[:kept:kept]
+	return t
 }
 
 // refusals collects refused entries, and only counts them when there are many.

@@ -56,7 +56,7 @@ type Folder struct {
 
 // A Refused is an entry of a store that can not be mail: a name that no
 // Maildir reader accepts, something else than a regular file, a directory
-// whose name is no folder name.
+// whose name is no folder name; in a mirror, a placeholder (see [RefusedXattr]).
 type Refused struct {
 	Path string // below the store's root
 	Why  string

@@ -97,16 +97,32 @@ func (a *app) initMailbox(ctx context.Context, mb config.Mailbox, stateDir strin
 	if err := ctx.Err(); err != nil {
 		return r, err
 	}
-	err := errors.Join(makeFolders(mb), engine.CheckStores(mb, true))
-	if err != nil {
-		a.complain("", err)
-		return r, err
+	err := makeFolders(mb)
+	if err == nil {
+		r.Sides, err = measure(ctx, mb)
 	}
-	if r.Sides, err = measure(mb); err != nil {
+	if err != nil {
+		var problem *engine.Problem
+		if errors.As(err, &problem) {
+			about = "" // it names the mailbox itself
+		}
 		a.complain(about, err)
 		return r, err
 	}
 	r.Sync = a.sync(ctx, mb, stateDir, true)
 	a.tell(r.Sync)
 	return r, r.Sync.Err
+}
+
+// measure checks both stores and counts what they hold.
+func measure(ctx context.Context, mb config.Mailbox) (figures [2]report.Figures, err error) {
+	h, err := engine.OpenHosts(ctx, mb, nil, true)
+	if err != nil {
+		return figures, err
+	}
+	defer h.Close()
+	for side, f := range h.Facts {
+		figures[side] = report.Figures{Mails: f.Mails, Folders: f.Folders}
+	}
+	return figures, nil
 }

@@ -5,6 +5,9 @@ import (
 	"io"
 	"sync"
 	"time"
+
+	"snapmerge/internal/engine"
+	"snapmerge/internal/report"
 )
 
 // A progress is the line on a terminal that says what a sync is at. It comes
@@ -16,6 +19,7 @@ type progress struct {
 	text    string
 	visible bool
 	drawn   time.Time
+	begun   time.Time // the receive
 }
 
 const (
@@ -50,14 +54,28 @@ func newProgress(w io.Writer, prefix string) *progress {
 func (p *progress) update(stage string, done, total int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	text := stage
-	if total > 0 {
-		text = fmt.Sprintf("%s %d/%d", stage, done, total)
+	p.text = stage
+	switch {
+	case stage == engine.StageReceive:
+		p.text = p.receiving(done)
+	case total > 0:
+		p.text = fmt.Sprintf("%s %d/%d", stage, done, total)
 	}
-	p.text = text
 	if p.visible && time.Since(p.drawn) >= redraw {
 		p.draw()
 	}
+}
+
+// receiving says how much has come, and how fast it comes.
+func (p *progress) receiving(bytes int) string {
+	if p.begun.IsZero() {
+		p.begun = time.Now()
+	}
+	text := engine.StageReceive + " " + report.Bytes(uint64(bytes))
+	if took := time.Since(p.begun); took > redraw {
+		text += ", " + report.Bytes(uint64(float64(bytes)/took.Seconds())) + "/s"
+	}
+	return text
 }
 
 func (p *progress) draw() {

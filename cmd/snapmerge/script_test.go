@@ -203,6 +203,7 @@ func normal() {
 	}
 	for _, r := range []struct{ what, with string }{
 		{`\d+\.\d s\b`, "T s"},
+		{`\b\d+ ms\b`, "N ms"},
 		{`\d{4}-\d\d-\d\d \d\d:\d\d`, "DATE"},
 		{`[0-9.]+ [KMGT]iB free`, "N free"},
 	} {

@@ -4,19 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/pflag"
-	"golang.org/x/sys/unix"
 
 	"snapmerge/internal/config"
+	"snapmerge/internal/engine"
+	"snapmerge/internal/host"
 	"snapmerge/internal/lock"
 	"snapmerge/internal/report"
 	"snapmerge/internal/state"
 	"snapmerge/merge"
-	"snapmerge/snapshot"
 )
 
 const statusUsage = `Usage:
@@ -49,7 +47,7 @@ Example:
 
 func setupStatus(fs *pflag.FlagSet) runner {
 	code := fs.Bool("exit-code", false, "")
-	return func(_ context.Context, a *app, args []string) error {
+	return func(ctx context.Context, a *app, args []string) error {
 		_, list, err := a.mailboxes(args)
 		if err != nil {
 			return err
@@ -57,7 +55,7 @@ func setupStatus(fs *pflag.FlagSet) runner {
 		var all []report.Status
 		status, waits := 0, 0
 		for _, mb := range list {
-			s := a.status(mb)
+			s := a.status(ctx, mb)
 			if s.Err != nil {
 				a.complain("mailbox "+mb.Name+": ", s.Err)
 				status = 1
@@ -78,7 +76,7 @@ func setupStatus(fs *pflag.FlagSet) runner {
 
 // status collects what is known of a mailbox; what can not be read is left out
 // and said in Err.
-func (a *app) status(mb config.Mailbox) report.Status {
+func (a *app) status(ctx context.Context, mb config.Mailbox) report.Status {
 	s := report.Status{Mailbox: mb.Name}
 	var errs []error
 	check := func(err error) {
@@ -100,7 +98,7 @@ func (a *app) status(mb config.Mailbox) report.Status {
 	s.Interrupted, s.Running, err = h.journal()
 	check(err)
 	for _, side := range merge.Sides {
-		s.Sides[side], err = h.side(side)
+		s.Sides[side], err = h.side(ctx, side)
 		check(err)
 	}
 	s.Err = errors.Join(errs...)
@@ -132,36 +130,31 @@ func (h *history) journal() (sync int, running bool, err error) {
 }
 
 // side looks at one store.
-func (h *history) side(side merge.Side) (report.SideStatus, error) {
-	s := h.mb.Online
+func (h *history) side(ctx context.Context, side merge.Side) (out report.SideStatus, err error) {
+	var store host.Host
 	if side == merge.Offline {
-		s = h.mb.Offline
+		store, err = engine.Home(h.mb)
+	} else {
+		store, err = engine.Online(ctx, h.mb)
 	}
-	var out report.SideStatus
-	live, err := readLive(s.Path)
 	if err != nil {
 		return out, err
 	}
-	var fsInfo unix.Statfs_t
-	if err := unix.Statfs(s.Path, &fsInfo); err == nil {
-		out.Free = fsInfo.Bavail * uint64(fsInfo.Bsize)
-	}
-	if h.newest != nil {
-		base, err := snapshot.Read(filepath.Join(s.Snapshots, h.newest.Snapshots[side]))
-		if err == nil {
-			changed := live.Generation != base.Generation
-			out.Changed = &changed
-		} else if !errors.Is(err, snapshot.ErrNotExist) {
-			return out, err
-		}
-	}
-	list, err := snapshot.List(s.Snapshots)
-	if err != nil && !errors.Is(err, snapshot.ErrNotExist) {
+	defer store.Close()
+	facts, err := store.Look(ctx, false)
+	if err != nil {
 		return out, err
 	}
-	for _, e := range list {
-		if e.Side != side.String() {
-			continue
+	for i := range facts.Problems {
+		if p := &facts.Problems[i]; p.Gone {
+			return out, fmt.Errorf("%s: %w", side, p)
+		}
+	}
+	out.Free = facts.Free
+	for _, e := range facts.Snapshots {
+		if h.newest != nil && e.Name == h.newest.Snapshots[side] {
+			changed := facts.Live.Generation != e.Info.Generation
+			out.Changed = &changed
 		}
 		if out.Snapshots == 0 || e.Info.Otime.Before(out.Oldest) {
 			out.Oldest = e.Info.Otime
@@ -169,19 +162,4 @@ func (h *history) side(side merge.Side) (report.SideStatus, error) {
 		out.Snapshots++
 	}
 	return out, nil
-}
-
-// readLive reads a store as it is now: the generation that the kernel tells is
-// that of the last commit, up to 30 s ago (btrfs(5), commit=), and a change
-// since then would be passed over.
-func readLive(path string) (snapshot.Info, error) {
-	d, err := os.Open(path)
-	if err != nil {
-		return snapshot.Info{}, err
-	}
-	defer d.Close()
-	if err := unix.Syncfs(int(d.Fd())); err != nil {
-		return snapshot.Info{}, fmt.Errorf("syncfs %q: %w", path, err)
-	}
-	return snapshot.Read(path)
 }

@@ -22,9 +22,11 @@ that fails does not stop the others.
     -n, --dry-run   show what would be done and change nothing
 
     -c, --config FILE   the configuration (default /etc/snapmerge/snapmerge.toml)
-        --json          print one JSON document; with -v it has every action
+        --json          print one JSON document; with -v it has every action and
+                        the time of every stage
     -q, --quiet         print nothing but what needs attention
-    -v, --verbose       print every action: where, what, which message, and why
+    -v, --verbose       print every action: where, what, which message, and why;
+                        and the time of every stage
         --color WHEN    auto, always or never
 
 What a mail client changed while the sync was at work is left alone, named, and
@@ -83,7 +85,7 @@ func (a *app) sync(ctx context.Context, mb config.Mailbox, stateDir string, dry 
 	p.stop()
 	s.Err = err
 	if res != nil {
-		s.Record, s.Notes, s.Stale, s.Interrupted = res.Record, res.Notes, res.Stale, res.Interrupted
+		s.Record, s.Notes, s.Stale, s.Interrupted, s.Stages = res.Record, res.Notes, res.Stale, res.Interrupted, res.Stages
 	}
 	return s
 }

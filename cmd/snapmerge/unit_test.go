@@ -72,7 +72,7 @@ func TestProgressQuick(t *testing.T) {
 }
 
 func TestExitStatus(t *testing.T) {
-	problem := fmt.Errorf("mailbox chris: %w", &engine.Problem{Subject: "/srv", Err: errors.New("x")})
+	problem := fmt.Errorf("mailbox chris: %w", &engine.Problem{Subject: "/srv", Text: "x"})
 	for _, c := range []struct {
 		err  error
 		want int
@@ -162,8 +162,8 @@ func TestChoose(t *testing.T) {
 func TestComplain(t *testing.T) {
 	var b bytes.Buffer
 	a := &app{errs: &b, said: map[string]bool{}}
-	root := &engine.Problem{Subject: "snapmerge", Err: errors.New("not run as root"), Mend: "use sudo"}
-	gone := fmt.Errorf("mailbox chris: %w", &engine.Problem{Subject: "/srv", Err: errors.New("gone"), Mend: "mount it"})
+	root := &engine.Problem{Subject: "snapmerge", Text: "not run as root", Mend: "use sudo"}
+	gone := fmt.Errorf("mailbox chris: %w", &engine.Problem{Subject: "/srv", Text: "gone", Mend: "mount it"})
 	a.complain("", errors.Join(root, gone))
 	a.complain("", errors.Join(root))
 	a.complain("mailbox ann: ", fmt.Errorf("offline: apply: %w", context.Canceled))

@@ -9,6 +9,7 @@
 package codec
 
 import (
+	"bytes"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -20,6 +21,9 @@ import (
 
 // Encode returns v as one line of JSON, without the newline.
 func Encode[T any](v T) ([]byte, error) {
+	if plain(reflect.ValueOf(&v).Elem()) {
+		return json.Marshal(v)
+	}
 	if err := eachString(reflect.ValueOf(&v).Elem(), quote); err != nil {
 		return nil, err
 	}
@@ -32,7 +36,47 @@ func Decode[T any](data []byte, v *T) error {
 	if err := json.Unmarshal(data, v); err != nil {
 		return err
 	}
+	if !bytes.Contains(data, []byte(`\u0000`)) {
+		return nil // json.Marshal writes every NUL so
+	}
 	return eachString(reflect.ValueOf(v).Elem(), unquote)
+}
+
+// plain reports whether there is nothing in v that eachString would change:
+// nearly always, and then v need not be copied.
+func plain(v reflect.Value) bool {
+	switch v.Kind() {
+	case reflect.String:
+		s := v.String()
+		return utf8.ValidString(s) && strings.IndexByte(s, 0) < 0
+	case reflect.Pointer:
+		return v.IsNil() || plain(v.Elem())
+	case reflect.Slice, reflect.Array:
+		if k := v.Type().Elem().Kind(); k >= reflect.Bool && k <= reflect.Complex128 {
+			return true
+		}
+		for i := range v.Len() {
+			if !plain(v.Index(i)) {
+				return false
+			}
+		}
+	case reflect.Map:
+		for it := v.MapRange(); it.Next(); {
+			if !plain(it.Key()) || !plain(it.Value()) {
+				return false
+			}
+		}
+	case reflect.Struct:
+		if v.Type() == timeType {
+			return v.Interface().(time.Time).Location() == time.UTC
+		}
+		for i := range v.NumField() {
+			if v.Type().Field(i).IsExported() && !plain(v.Field(i)) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 var timeType = reflect.TypeFor[time.Time]()

@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"time"
 
 	"snapmerge/internal/apply"
+	"snapmerge/internal/host"
 	"snapmerge/internal/state"
 	"snapmerge/merge"
 	"snapmerge/tree"
@@ -44,42 +46,36 @@ func (r *run) apply(ctx context.Context, j *state.Journal) error {
 }
 
 func (r *run) applySide(ctx context.Context, side merge.Side, j *state.Journal) error {
+	if r.interrupted != nil {
+		// Killed, it may have left locks also where nothing is to be done now.
+		b := host.Batch{}
+		for _, f := range r.now[side].folders {
+			b.Unlock = append(b.Unlock, f.Name)
+		}
+		if err := r.hosts.Side[side].Apply(ctx, b, nil); err != nil {
+			return err
+		}
+	}
 	var steps []int
 	for i, s := range r.list {
 		if s.side == side {
 			steps = append(steps, i)
 		}
 	}
-	if len(steps) == 0 && r.interrupted == nil {
-		return nil
-	}
-	store, err := apply.Open(r.store(side).Path, r.store(side).Layout)
-	if err != nil {
-		return err
-	}
-	defer store.Close()
-	if r.interrupted != nil {
-		// Killed, it may have left locks also where nothing is to be done now.
-		if err := store.Unlock(ctx, r.now[side].Folders); err != nil {
-			return err
-		}
-	}
 	if len(steps) == 0 {
 		return nil
 	}
-	return r.runSteps(ctx, &live{store, j}, steps)
-}
-
-// live is a store that is being changed, with the journal of it.
-type live struct {
-	*apply.Store
-	journal *state.Journal
+	stage := map[merge.Side]string{merge.Offline: StageHome, merge.Online: StageOnline}[side]
+	begun := time.Now()
+	err := r.runSteps(ctx, r.hosts.Side[side], j, steps)
+	r.stages = append(r.stages, Stage{stage, time.Since(begun)})
+	return err
 }
 
 // acknowledge makes what was done durable, in one syncfs, and says so in the
 // journal, so that the next run need not guess.
-func (r *run) acknowledge(l *live, batch []int) error {
-	if err := l.Sync(); err != nil {
+func (r *run) acknowledge(ctx context.Context, h host.Host, j *state.Journal, batch []int) error {
+	if err := h.Apply(context.WithoutCancel(ctx), host.Batch{Sync: true}, nil); err != nil {
 		return err
 	}
 	var ack state.Ack
@@ -88,7 +84,7 @@ func (r *run) acknowledge(l *live, batch []int) error {
 			ack.Results = append(ack.Results, *res)
 		}
 	}
-	return l.journal.Ack(ack)
+	return j.Ack(ack)
 }
 
 // maxBatch is how many steps share one syncfs. What a kill finds done but not
@@ -97,7 +93,7 @@ const maxBatch = 2000
 
 // runSteps runs the steps in their order, in batches: a step that depends on how
 // earlier ones ended begins a new one.
-func (r *run) runSteps(ctx context.Context, l *live, steps []int) error {
+func (r *run) runSteps(ctx context.Context, h host.Host, j *state.Journal, steps []int) error {
 	placed := map[string]tree.File{}
 	var done []int // not yet acknowledged
 	for len(steps) > 0 {
@@ -117,14 +113,14 @@ func (r *run) runSteps(ctx context.Context, l *live, steps []int) error {
 				ready = append(ready, i)
 			}
 		}
-		err := r.runBatch(ctx, l.Store, ready, placed)
+		err := r.runBatch(ctx, h, ready, placed)
 		done, steps = append(done, steps[:n]...), steps[n:]
 		if err == nil && len(steps) > 0 && len(done) < maxBatch {
 			continue
 		}
 		// Also after an error what was done counts; of two errors the first says
 		// why, the other follows from it.
-		if err := cmp.Or(err, r.acknowledge(l, done)); err != nil {
+		if err := cmp.Or(err, r.acknowledge(ctx, h, j, done)); err != nil {
 			return err
 		}
 		done = nil
@@ -197,14 +193,17 @@ func (r *run) notAtHome(s *step) (why string, err error) {
 // before tells whether t is carried out before s: offline is first.
 func (r *run) before(t, s *step) bool { return t.side == s.side || t.side == merge.Offline }
 
-func (r *run) runBatch(ctx context.Context, store *apply.Store, batch []int, placed map[string]tree.File) error {
+func (r *run) runBatch(ctx context.Context, h host.Host, batch []int, placed map[string]tree.File) error {
+	if len(batch) == 0 {
+		return nil
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	ops := make([]apply.Op, len(batch))
-	for k, i := range batch {
-		ops[k] = r.list[i].op
+	b := host.Batch{Snapshot: r.meta.Snapshots[r.list[batch[0]].side]}
+	for _, i := range batch {
+		b.Steps = append(b.Steps, r.list[i].step())
 	}
-	err := store.Run(ctx, ops, func(k int, res apply.Result) {
+	err := h.Apply(ctx, b, func(k int, res apply.Result) {
 		i := batch[k]
 		s := r.list[i]
 		s.result = stepResult(i, res)

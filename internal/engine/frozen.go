@@ -7,7 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"snapmerge/internal/config"
+	"snapmerge/internal/host"
 	"snapmerge/reflink"
 	"snapmerge/snapshot"
 	"snapmerge/tree"
@@ -20,7 +20,7 @@ type frozen struct {
 	layout tree.Layout
 }
 
-func openFrozen(s config.Store, name string) (*frozen, error) {
+func openFrozen(s host.Store, name string) (*frozen, error) {
 	path := filepath.Join(s.Snapshots, name)
 	if _, err := snapshot.Read(path); err != nil {
 		return nil, err

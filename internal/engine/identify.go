@@ -16,16 +16,16 @@ import (
 // known key without being the known inode may be a copy (hard links off, restored, rsync),
 // or another mail.
 type identities struct {
-	base, now [2]*files
-	own       [2]map[uint64]string // files made by the last sync, which base does not show
-	lost      [2]bool              // the base is of another store: neither inode nor absence say anything
-	same      sameBytes
+	base [2]*base
+	now  [2]*now
+	own  [2]map[uint64]string // files made by the last sync, which base does not show
+	lost [2]bool              // the base is of another store: neither inode nor absence say anything
+	same sameBytes
 
-	byKey    map[string][]string  // messages known so far by key of their names
+	byKey    map[string]*keyed
 	fresh    map[string]bool      // messages that no base has
 	planned  [2]map[place]string  // what an interrupted sync knew of mails that share a key
-	linked   [2]map[uint64]string // message by inode, of what is decided
-	changes  [2]tree.Changes      // from base to now
+	linked   [2]map[uint64]string // message by inode, of what was assigned
 	changed  [2]map[string]bool   // messages that have to be looked at
 	suspects map[string]bool      // messages with a file that is theirs by name only
 }
@@ -34,21 +34,18 @@ type identities struct {
 type sameBytes func(aSide merge.Side, a tree.File, bSide merge.Side, b tree.File) (bool, error)
 
 // identify sets the messages of now. messages are those that are known without
-// a file in either base tree.
-func identify(base, now [2]*files, own [2]map[uint64]string, planned [2]map[place]string, lost [2]bool, messages []string, same sameBytes,
+// a file in either base.
+func identify(base [2]*base, now [2]*now, own [2]map[uint64]string, planned [2]map[place]string, lost [2]bool, messages []string, same sameBytes,
 ) (*identities, error) {
 	id := &identities{
 		base: base, now: now, own: own, planned: planned, lost: lost, same: same,
-		byKey: map[string][]string{}, fresh: map[string]bool{}, suspects: map[string]bool{},
-	}
-	for _, side := range merge.Sides {
-		id.changed[side], id.linked[side] = map[string]bool{}, map[uint64]string{}
-		for i, f := range base[side].Files {
-			id.know(key(f), base[side].of[i])
-		}
+		byKey: map[string]*keyed{}, fresh: map[string]bool{}, suspects: map[string]bool{},
 	}
 	for _, m := range messages {
 		id.know(m, m)
+	}
+	for _, side := range merge.Sides {
+		id.changed[side], id.linked[side] = map[string]bool{}, map[uint64]string{}
 	}
 	// Home first: its mail is trusted, and keeps the plain key where two mails have one.
 	for _, side := range []merge.Side{merge.Offline, merge.Online} {
@@ -59,148 +56,168 @@ func identify(base, now [2]*files, own [2]map[uint64]string, planned [2]map[plac
 	return id, nil
 }
 
-func (id *identities) know(key, message string) {
-	if key != "" && message != "" && !slices.Contains(id.byKey[key], message) {
-		id.byKey[key] = append(id.byKey[key], message)
+// keyed are the messages that have, or had, a file of one key: those of the
+// bases come first, for they are asked for late.
+type keyed struct {
+	asked bool // the bases have been
+	list  []string
+	has   map[string]bool
+}
+
+func (k *keyed) add(message string) {
+	if !k.has[message] {
+		k.has[message] = true
+		k.list = append(k.list, message)
 	}
 }
+
+func (id *identities) know(key, message string) {
+	if key == "" || message == "" {
+		return
+	}
+	k := id.byKey[key]
+	if k == nil {
+		k = &keyed{has: map[string]bool{}}
+		id.byKey[key] = k
+	}
+	k.add(message)
+}
+
+// known returns the messages of a key, in an order that does not depend on the
+// files that are looked at.
+func (id *identities) known(key string) *keyed {
+	k := id.byKey[key]
+	if k != nil && k.asked {
+		return k
+	}
+	all := &keyed{asked: true, has: map[string]bool{}}
+	for _, side := range merge.Sides {
+		for _, f := range id.base[side].ofKey(key) {
+			all.add(f.message)
+		}
+	}
+	if k != nil {
+		for _, m := range k.list {
+			all.add(m)
+		}
+	}
+	id.byKey[key] = all
+	return all
+}
+
+// first returns a few of them.
+func (k *keyed) first() []string { return k.list[:min(len(k.list), maxUnderKey)] }
 
 // side identifies the files of one side: those that the base has keep their
 // message, the others are looked at in three passes, the surest signs first, so
 // that the order of the files decides nothing.
 func (id *identities) side(side merge.Side) error {
-	base, now := id.base[side], id.now[side]
-	changes := tree.Diff(base.Tree, now.Tree)
-	id.changes[side] = changes
-	id.keep(side, changes)
-	var added []int
-	for i, f := range now.Files {
-		if now.of[i] == "" {
-			added = append(added, i)
-		} else {
-			id.linked[side][f.Ino] = now.of[i]
-		}
-	}
-	for _, find := range []func(merge.Side, []int) error{id.byLineage, id.byBytes, id.byName} {
-		if err := find(side, added); err != nil {
+	id.markGone(side)
+	for _, find := range []func(merge.Side) error{id.byLineage, id.byBytes, id.byName} {
+		if err := find(side); err != nil {
 			return err
 		}
 	}
-	id.reread(side, changes)
+	id.reread(side)
 	return nil
+}
+
+// markGone marks the messages of files that are gone. In a store that is not the
+// one of the base every message must be looked at.
+func (id *identities) markGone(side merge.Side) {
+	if id.lost[side] {
+		id.base[side].each(func(f owned) { id.changed[side][f.message] = true })
+		return
+	}
+	gone := id.now[side].changes.Removed
+	for _, f := range gone {
+		for _, b := range id.base[side].ofIno(f.Ino) {
+			b.Folder = rename(id.now[side].renamed, b.Folder)
+			if idOf(b.File) == idOf(f) {
+				id.changed[side][b.message] = true
+			}
+		}
+	}
 }
 
 // reread marks the messages of folders where everything must be looked at: in a
 // renamed folder every place is another one; where the letters of a folder have
 // got other names, every keyword is.
-func (id *identities) reread(side merge.Side, changes tree.Changes) {
-	read := map[string]bool{}
-	for _, f := range changes.Keywords {
+func (id *identities) reread(side merge.Side) {
+	now, read := id.now[side], map[string]bool{}
+	for _, f := range now.changes.Keywords {
 		read[f.Name] = true
 	}
-	for _, r := range changes.RenamedFolders {
+	for _, r := range now.changes.RenamedFolders {
 		read[r.To] = true
 	}
-	for i, f := range id.now[side].Files {
-		if read[f.Folder] {
-			id.changed[side][id.now[side].of[i]] = true
-		}
-	}
-}
-
-// keep gives the files that are unchanged their messages and marks the messages
-// of those that are gone. In a store that is not the one of the base every
-// message must be looked at.
-func (id *identities) keep(side merge.Side, c tree.Changes) {
-	base, now := id.base[side], id.now[side]
-	if id.lost[side] {
-		for m := range base.byMessage {
+	for folder := range read {
+		for _, m := range now.messagesIn(folder) {
 			id.changed[side][m] = true
 		}
-		return
 	}
-	names := map[string]string{}
-	for _, r := range c.RenamedFolders {
-		names[r.From] = r.To
-	}
-	old := make([]owned, len(base.Files))
-	for i, f := range base.Files {
-		f.Folder = rename(names, f.Folder)
-		old[i] = owned{f, base.of[i]}
-	}
-	slices.SortFunc(old, func(a, b owned) int { return a.Compare(b.File) })
-	i, gone, added := 0, c.Removed, c.Added
-	for _, o := range old {
-		if len(gone) > 0 && gone[0].Compare(o.File) == 0 {
-			gone = gone[1:]
-			id.changed[side][o.message] = true
-			continue
-		}
-		for len(added) > 0 && added[0].Compare(now.Files[i]) == 0 {
-			i, added = i+1, added[1:]
-		}
-		now.assign(i, o.message)
-		i++
-	}
-}
-
-// An owned file is one with its message.
-type owned struct {
-	tree.File
-	message string
 }
 
 func (id *identities) assign(side merge.Side, i int, message string) {
-	f := id.now[side].Files[i]
+	f := id.now[side].added[i]
 	id.now[side].assign(i, message)
 	id.know(key(f), message)
 	id.changed[side][message] = true
 	id.linked[side][f.Ino] = message
 }
 
-// byLineage gives files the message of their inode: that of the base, or that
-// of the tool's own work.
-func (id *identities) byLineage(side merge.Side, added []int) error {
-	base, now := id.base[side], id.now[side]
-	old := map[uint64][]int{}
-	if !id.lost[side] {
-		for i, f := range base.Files {
-			old[f.Ino] = append(old[f.Ino], i)
+// unassigned calls f for each file that has no message yet.
+func (id *identities) unassigned(side merge.Side, f func(i int, file tree.File) error) error {
+	now := id.now[side]
+	for i, file := range now.added {
+		if now.of[i] != "" {
+			continue
+		}
+		if err := f(i, file); err != nil {
+			return err
 		}
 	}
-	for _, i := range added {
-		f := now.Files[i]
-		if j := id.ancestor(side, f, old[f.Ino]); j >= 0 {
-			if b := base.Files[j]; b.Size != f.Size || b.Mtime != f.Mtime {
-				id.suspects[base.of[j]] = true
+	return nil
+}
+
+// byLineage gives files the message of their inode: that of the base, or that
+// of the tool's own work.
+func (id *identities) byLineage(side merge.Side) error {
+	return id.unassigned(side, func(i int, f tree.File) error {
+		if b := id.ancestor(side, f); b != nil {
+			if b.Size != f.Size || b.Mtime != f.Mtime {
+				id.suspects[b.message] = true
 			}
-			id.assign(side, i, base.of[j])
+			id.assign(side, i, b.message)
 		} else if m, ok := id.own[side][f.Ino]; ok && !id.lost[side] {
 			id.assign(side, i, m)
 		} else if m, ok := id.planned[side][place{f.Folder, key(f)}]; ok {
 			id.assign(side, i, m)
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 // A place is where a mail of that key is.
 type place struct{ folder, key string }
 
 // ancestor chooses the base file that a file is, of those with its inode: the
-// names of a file that a client copied may belong to two messages.
-func (id *identities) ancestor(side merge.Side, f tree.File, candidates []int) int {
-	best, score := -1, -1
-	for _, j := range candidates {
-		b, n := id.base[side].Files[j], 0
-		if key(b) == key(f) {
+// names of a file that a client copied may belong to two messages. nil: none.
+func (id *identities) ancestor(side merge.Side, f tree.File) (best *owned) {
+	if id.lost[side] {
+		return nil
+	}
+	score := -1
+	for _, b := range id.base[side].ofIno(f.Ino) {
+		n := 0
+		if key(b.File) == key(f) {
 			n += 2
 		}
 		if b.Folder == f.Folder {
 			n++
 		}
 		if n > score {
-			best, score = j, n
+			best, score = &b, n
 		}
 	}
 	return best
@@ -213,26 +230,21 @@ const maxUnderKey = 4
 // byBytes gives files the message of a name of theirs that is decided already,
 // or that of their key if they are equal to a file of it that is there now, on
 // either side.
-func (id *identities) byBytes(side merge.Side, added []int) error {
-	for _, i := range added {
-		if id.now[side].of[i] != "" {
-			continue
-		}
-		if m, err := id.twin(side, id.now[side].Files[i]); err != nil {
-			return err
-		} else if m != "" {
+func (id *identities) byBytes(side merge.Side) error {
+	return id.unassigned(side, func(i int, f tree.File) error {
+		m, err := id.twin(side, f)
+		if m != "" && err == nil {
 			id.assign(side, i, m)
 		}
-	}
-	return nil
+		return err
+	})
 }
 
 func (id *identities) twin(side merge.Side, f tree.File) (string, error) {
 	if m, ok := id.linked[side][f.Ino]; ok {
 		return m, nil
 	}
-	known := id.byKey[key(f)]
-	for _, m := range known[:min(len(known), maxUnderKey)] {
+	for _, m := range id.known(key(f)).first() {
 		if ok, err := id.equal(m, side, f); ok || err != nil {
 			return m, err
 		}
@@ -253,44 +265,44 @@ func (id *identities) equal(m string, side merge.Side, f tree.File) (bool, error
 // byName gives what is left the message of their key if their side has none of
 // it now: whether it is the same mail is asked later. Everything else is a
 // message of its own, with all files that are equal to it.
-func (id *identities) byName(side merge.Side, added []int) error {
-	for _, i := range added {
-		if id.now[side].of[i] != "" {
-			continue
-		}
-		m, err := id.twin(side, id.now[side].Files[i]) // of what this pass has named
+func (id *identities) byName(side merge.Side) error {
+	return id.unassigned(side, func(i int, f tree.File) error {
+		m, err := id.twin(side, f) // of what this pass has named
 		if err != nil {
 			return err
 		}
 		if m == "" {
-			m = id.nameFor(side, key(id.now[side].Files[i]))
+			m = id.nameFor(side, key(f))
 		}
 		id.assign(side, i, m)
-	}
-	return nil
+		return nil
+	})
 }
 
 func (id *identities) nameFor(side merge.Side, k string) string {
-	known := id.byKey[k]
-	for _, m := range known[:min(len(known), maxUnderKey)] {
-		if len(id.now[side].byMessage[m]) == 0 {
+	known := id.known(k)
+	for _, m := range known.first() {
+		if !id.now[side].has(m) {
 			id.suspects[m] = true
 			return m
 		}
 	}
-	m := id.newName(k)
+	m := newName(k, known)
 	id.fresh[m] = true
 	return m
 }
 
 // newName names a new message: by its key, or for a second mail of that key by
 // something that no key can be.
-func (id *identities) newName(k string) string {
-	known := id.byKey[k]
-	if !slices.Contains(known, k) {
+func newName(k string, known *keyed) string {
+	if !known.has[k] {
 		return k
 	}
-	return fmt.Sprintf("%s,%d", k, len(known)+1)
+	for n := len(known.list) + 1; ; n++ {
+		if name := fmt.Sprintf("%s,%d", k, n); !known.has[name] {
+			return name
+		}
+	}
 }
 
 // maxAlike is how many mails of one size and folder a mail is compared with, so
@@ -309,7 +321,7 @@ func (id *identities) joinEqual() error {
 		out := map[place][]string{}
 		for _, m := range sortedKeys(id.changed[side]) {
 			fs := id.now[side].all(m)
-			if len(fs) == 0 || len(id.now[side.Other()].byMessage[m]) > 0 || len(id.base[side.Other()].byMessage[m]) > 0 {
+			if len(fs) == 0 || id.now[side.Other()].has(m) || id.base[side.Other()].has(m) {
 				continue
 			}
 			p := place{fs[0].Folder, fs[0].Size}

@@ -27,9 +27,7 @@ func (r *run) working() []string {
 	for _, side := range merge.Sides {
 		maps.Copy(set, r.ids.changed[side])
 		if r.rulesChanged {
-			for m := range r.now[side].byMessage {
-				set[m] = true
-			}
+			r.now[side].each(func(m string) { set[m] = true })
 		}
 	}
 	for m := range r.agreed {
@@ -49,17 +47,26 @@ func (r *run) working() []string {
 	return sortedKeys(set)
 }
 
-// addExpired adds the messages whose time online is over.
+// addExpired adds the messages whose time online is over. The index has them by
+// folder and date, so those that stay are not looked at.
 func (r *run) addExpired(set map[string]bool) {
 	now := r.now[merge.Online]
-	keep := map[string]merge.Keep{}
-	for i, f := range now.Files {
-		k, ok := keep[f.Folder]
-		if !ok {
-			k = r.policy.For(f.Folder).Keep
-			keep[f.Folder] = k
+	for _, folder := range now.folders {
+		keep := r.policy.For(folder.Name).Keep
+		was, ok := now.was(folder.Name)
+		if keep.Unit == merge.KeepAll || !ok {
+			continue
 		}
-		if k.Unit != merge.KeepAll && r.policy.Expired(k, received(f)) {
+		now.base.oldest(was, func(f owned) bool {
+			old := r.policy.Expired(keep, received(f.File))
+			if old {
+				set[f.message] = true
+			}
+			return old
+		})
+	}
+	for i, f := range now.added {
+		if k := r.policy.For(f.Folder).Keep; k.Unit != merge.KeepAll && r.policy.Expired(k, received(f)) {
 			set[now.of[i]] = true
 		}
 	}
@@ -69,7 +76,7 @@ func (r *run) addExpired(set map[string]bool) {
 // stays out of it: it waits in online's new/.
 func (r *run) input() (merge.Input, error) {
 	in := merge.Input{Agreed: r.last.Folders, Decisions: r.decisions(), Waiting: map[string]bool{}}
-	if r.now[merge.Online].Folder(tree.Inbox) == nil || r.now[merge.Offline].Folder(tree.Inbox) == nil {
+	if r.now[merge.Online].folder(tree.Inbox) == nil || r.now[merge.Offline].folder(tree.Inbox) == nil {
 		// A store without its INBOX is none: nobody has deleted its folders.
 		in.Agreed = nil
 	}
@@ -81,7 +88,7 @@ func (r *run) input() (merge.Input, error) {
 		return in, err
 	}
 	doubles := r.doubles()
-	unreadable := [2]map[string]bool{r.unreadable(merge.Online), r.unreadable(merge.Offline)}
+	unreadable := [2]func(string) bool{r.unreadable(merge.Online), r.unreadable(merge.Offline)}
 	for _, name := range r.work {
 		m := merge.Message{
 			ID: name, Base: r.agreedOn(name), Lost: r.lost,
@@ -89,7 +96,7 @@ func (r *run) input() (merge.Input, error) {
 		}
 		for _, side := range merge.Sides {
 			m.Now[side] = r.now[side].placements(name)
-			m.Lost[side] = m.Lost[side] || unreadable[side][name]
+			m.Lost[side] = m.Lost[side] || unreadable[side](name)
 		}
 		if r.late(m) {
 			r.tooLate = append(r.tooLate, name)
@@ -116,40 +123,39 @@ func (r *run) input() (merge.Input, error) {
 	return in, nil
 }
 
-// unreadable returns the messages of the base that a side may still have but
-// that can not be read there: the folder's directory, or its cur/ or new/, is a
-// symlink, another file system or a nested subvolume, or the mail itself is
-// something that no reader accepts. That it is not seen there is no deletion.
-func (r *run) unreadable(side merge.Side) map[string]bool {
-	out := map[string]bool{}
+// unreadable returns what tells the messages of the base that a side may still
+// have but that can not be read there: the folder's directory, or its cur/ or
+// new/, is a symlink, another file system or a nested subvolume, or the mail
+// itself is something that no reader accepts. That it is not seen is no deletion.
+func (r *run) unreadable(side merge.Side) func(message string) bool {
 	paths, keys := map[string]bool{}, map[string]bool{}
 	for _, ref := range r.refused[side] {
 		paths[filepath.Clean(ref.Path)] = true
 		keys[keyUpTo(filepath.Base(ref.Path), ",:")] = true
 	}
 	if len(paths) == 0 {
-		return out
+		return func(string) bool { return false }
 	}
 	hidden := func(folder, key string) bool {
 		dir, err := r.store(side).Layout.Dir(folder)
 		return err == nil && (paths[dir] || paths[filepath.Join(dir, "cur")] || paths[filepath.Join(dir, "new")]) ||
 			keys[key] || r.refusedMore[side] > 0 // of a store with too many the list is not complete
 	}
-	for i, f := range r.base[side].Files {
-		if hidden(f.Folder, key(f)) {
-			out[r.base[side].of[i]] = true
-		}
-	}
-	// What the last sync placed or moved is not in the base snapshot, as it was
-	// taken before.
-	for m, agreed := range r.agreed {
-		for _, p := range agreed[side] {
-			if hidden(p.Folder, keyUpTo(m, ",")) {
-				out[m] = true
+	return func(message string) bool {
+		for _, f := range r.base[side].all(message) {
+			if hidden(f.Folder, key(f)) {
+				return true
 			}
 		}
+		// What the last sync placed or moved is not in the base snapshot, as it was
+		// taken before.
+		for _, p := range r.agreed[message][side] {
+			if hidden(p.Folder, keyUpTo(message, ",")) {
+				return true
+			}
+		}
+		return false
 	}
-	return out
 }
 
 // keyUpTo returns a name up to the first of those characters.
@@ -217,33 +223,38 @@ func (r *run) differs(message string) (bool, error) {
 	return !same, err
 }
 
-// doubles finds the messages of the working set that share a key with another
+// doubles finds the messages that share a key of the working set with another
 // message on a side.
 func (r *run) doubles() map[string]bool {
-	keys := map[string]bool{}
-	for _, m := range r.work {
-		for _, side := range merge.Sides {
-			for _, f := range r.now[side].all(m) {
-				keys[key(f)] = true
-			}
-		}
-	}
 	out := map[string]bool{}
 	for _, side := range merge.Sides {
-		first := map[string]string{}
-		for i, f := range r.now[side].Files {
-			k := key(f)
-			if !keys[k] {
-				continue
+		looked := map[string]bool{}
+		for _, m := range r.work {
+			for _, f := range r.now[side].all(m) {
+				if k := key(f); !looked[k] {
+					looked[k] = true
+					r.markDoubles(side, k, out)
+				}
 			}
-			m := r.now[side].of[i]
-			if other, ok := first[k]; ok && other != m {
-				out[m], out[other] = true, true
-			}
-			first[k] = m
 		}
 	}
 	return out
+}
+
+// markDoubles marks the messages that have a file of that key on a side, if there
+// are several.
+func (r *run) markDoubles(side merge.Side, k string, out map[string]bool) {
+	var have []string
+	for _, m := range r.ids.known(k).list {
+		if slices.ContainsFunc(r.now[side].all(m), func(f tree.File) bool { return key(f) == k }) {
+			have = append(have, m)
+		}
+	}
+	if len(have) > 1 {
+		for _, m := range have {
+			out[m] = true
+		}
+	}
 }
 
 // movedHome finds messages that are gone online and have come to the offline
@@ -252,7 +263,7 @@ func (r *run) doubles() map[string]bool {
 func (r *run) movedHome() (map[string]string, error) {
 	bySize := map[int64][]string{} // new at home, by size
 	for m := range r.ids.fresh {
-		if fs := r.now[merge.Offline].all(m); len(fs) > 0 && len(r.now[merge.Online].byMessage[m]) == 0 {
+		if fs := r.now[merge.Offline].all(m); len(fs) > 0 && !r.now[merge.Online].has(m) {
 			bySize[fs[0].Size] = append(bySize[fs[0].Size], m)
 		}
 	}
@@ -262,7 +273,7 @@ func (r *run) movedHome() (map[string]string, error) {
 	}
 	for _, m := range r.work {
 		old := r.now[merge.Offline].all(m)
-		if len(old) == 0 || r.ids.fresh[m] || len(r.now[merge.Online].byMessage[m]) > 0 || len(r.agreedOn(m)[merge.Online]) == 0 {
+		if len(old) == 0 || r.ids.fresh[m] || r.now[merge.Online].has(m) || len(r.agreedOn(m)[merge.Online]) == 0 {
 			continue
 		}
 		candidates := bySize[old[0].Size]
@@ -285,19 +296,20 @@ func (r *run) movedHome() (map[string]string, error) {
 // folders returns a side's folders with the names that they have in the base.
 func (r *run) folders(side merge.Side) []merge.Folder {
 	old := map[string]string{}
-	for _, f := range r.ids.changes[side].RenamedFolders {
+	for _, f := range r.now[side].changes.RenamedFolders {
 		f.From = rename(r.ownNames[side], f.From)
 		if r.renameTravels(side, f) {
 			old[f.To] = f.From
 		}
 	}
-	mails := map[string]int{}
-	for _, f := range r.now[side].Files {
-		mails[f.Folder]++
-	}
+	other := r.now[side.Other()]
 	var out []merge.Folder
-	for _, f := range r.now[side].Folders {
-		out = append(out, merge.Folder{Name: f.Name, From: old[f.Name], Keywords: f.Keywords, Mails: mails[f.Name]})
+	for _, f := range r.now[side].folders {
+		m := merge.Folder{Name: f.Name, From: old[f.Name], Keywords: f.Keywords}
+		if other.folder(f.Name) == nil {
+			m.Mails = r.now[side].count(f.Name)
+		}
+		out = append(out, m)
 	}
 	return out
 }
@@ -314,16 +326,16 @@ func (r *run) renameTravels(side merge.Side, f tree.FolderRename) bool {
 	if err != nil {
 		return false
 	}
-	if there := r.now[other].Folder(f.To) == nil && r.frozen[other].exists(dir); there {
+	if there := r.now[other].folder(f.To) == nil && r.frozen[other].exists(dir); there {
 		return false // taken by something that is no folder
 	}
 	if !r.store(other).Layout.FS {
 		return true
 	}
 	// There the directories below go with it, so they must be meant to.
-	for _, below := range r.now[other].Folders {
+	for _, below := range r.now[other].folders {
 		if rest, ok := strings.CutPrefix(below.Name, f.From+"/"); ok &&
-			!slices.ContainsFunc(r.ids.changes[side].RenamedFolders, func(g tree.FolderRename) bool {
+			!slices.ContainsFunc(r.now[side].changes.RenamedFolders, func(g tree.FolderRename) bool {
 				return g.From == below.Name && g.To == f.To+"/"+rest
 			}) {
 			return false
@@ -334,12 +346,25 @@ func (r *run) renameTravels(side merge.Side, f tree.FolderRename) bool {
 
 // known counts the messages that a side had after the last sync.
 func (r *run) known(side merge.Side) int {
-	n := len(r.base[side].byMessage)
+	n := r.messages[side]
 	for m, b := range r.agreed {
-		shown := len(r.base[side].byMessage[m]) > 0
+		shown := r.base[side].has(m)
 		if has := len(b[side]) > 0; has && !shown {
 			n++
 		} else if !has && shown {
+			n--
+		}
+	}
+	return n
+}
+
+// messagesNow counts the messages that a side's new snapshot has.
+func (r *run) messagesNow(side merge.Side) int {
+	n := r.messages[side]
+	for m := range r.ids.changed[side] {
+		if was, is := r.base[side].has(m), r.now[side].has(m); is && !was {
+			n++
+		} else if was && !is {
 			n--
 		}
 	}

@@ -1,22 +1,26 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"snapmerge/internal/config"
+	"snapmerge/internal/host"
 	"snapmerge/internal/state"
+	"snapmerge/internal/stream"
 	"snapmerge/merge"
 	"snapmerge/snapshot"
 	"snapmerge/tree"
 )
 
 // load reads what the last sync left, and what an interrupted one was doing.
-func (r *run) load(stateDir string) error {
+func (r *run) load(ctx context.Context, stateDir string) error {
 	rec, damaged, err := state.NewestRecord(r.dir)
 	if err != nil {
 		return err
@@ -36,11 +40,17 @@ func (r *run) load(stateDir string) error {
 	if err := r.loadState(rec, len(damaged) > 0); err != nil {
 		return err
 	}
+	for _, side := range merge.Sides {
+		r.base[side] = newBase(r.index, side)
+	}
+	if r.messages, err = r.index.Messages(); err != nil {
+		return err
+	}
 	for _, h := range r.last.Held {
 		r.heldSource[h.Message] = h.Source
 	}
 	r.findOwnNames(rec)
-	return r.clean()
+	return r.clean(ctx)
 }
 
 // findOwnNames reads which folders the last sync has renamed. Its snapshots show
@@ -121,51 +131,52 @@ func (r *run) fillIndex(s *state.State) error {
 // IndexPath is where a mailbox's index is.
 func IndexPath(stateDir, mailbox string) string { return filepath.Join(stateDir, mailbox+".db") }
 
-// loadState takes the state from the index if that is of the newest record, else
-// makes it from the two base snapshots.
+// loadState makes sure that the index is of the newest record, and takes from it
+// what is pending. Else it is made again from the two base snapshots.
 func (r *run) loadState(rec *state.Record, damaged bool) error {
-	r.last = &state.State{Trees: [2]*tree.Tree{{}, {}}}
 	meta, err := r.index.Meta()
-	if err == nil && damaged && meta.Sync > 0 && (rec == nil || meta.Sync > rec.Sync) {
-		// The record of the last sync is damaged, but the index is of that sync.
-		if r.last, err = r.index.Load(); err == nil {
-			return nil
-		}
-	}
-	if rec == nil {
-		return nil
-	}
-	if err == nil && meta == rec.Meta {
-		if r.last, err = r.index.Load(); err == nil {
-			return nil
+	if err == nil {
+		// If the record of the last sync is damaged, the index may be of that sync.
+		newer := damaged && meta.Sync > 0 && (rec == nil || meta.Sync > rec.Sync)
+		if newer || rec != nil && meta == rec.Meta || rec == nil && meta.Sync == 0 {
+			r.last = &state.State{Meta: meta}
+			if r.last.Pending, err = r.index.Pending(); err == nil {
+				return nil
+			}
 		}
 	}
 	if err != nil && !errors.Is(err, state.ErrRebuild) {
 		return err
 	}
-	trees, err := r.baseTrees(rec)
-	if errors.Is(err, fs.ErrNotExist) {
-		r.last = &state.State{Trees: [2]*tree.Tree{{}, {}}}
-		r.notes = append(r.notes, fmt.Sprintf("the index and a snapshot of sync %d are both gone: compared as in a first sync, so nothing counts as deleted", rec.Sync))
-		return nil
+	s := &state.State{Trees: [2]*tree.Tree{{}, {}}}
+	if rec != nil {
+		trees, err := r.baseTrees(rec)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			r.notes = append(r.notes, fmt.Sprintf("the index and a snapshot of sync %d are both gone: compared as in a first sync, so nothing counts as deleted", rec.Sync))
+		case err != nil:
+			return err
+		default:
+			if s, err = state.Rebuild(trees, rec); err != nil {
+				return err
+			}
+		}
 	}
-	if err != nil {
+	if err := r.fillIndex(s); err != nil {
 		return err
 	}
-	if r.last, err = state.Rebuild(trees, rec); err != nil {
-		return err
-	}
-	return r.fillIndex(r.last)
+	r.last = &state.State{Meta: s.Meta, Pending: s.Pending}
+	return nil
 }
 
 func (r *run) baseTrees(rec *state.Record) (trees [2]*tree.Tree, err error) {
 	for _, side := range merge.Sides {
 		r.opt.Progress("rebuild index", int(side), 2)
-		z, err := openFrozen(r.store(side), rec.Snapshots[side])
+		z, err := openFrozen(r.readable(side), rec.Snapshots[side])
 		if err != nil {
 			return trees, fmt.Errorf("rebuild index: %w", err)
 		}
-		trees[side], err = tree.Scan(z.root, r.store(side).Layout)
+		trees[side], err = stream.Scan(z.root, z.layout)
 		z.root.Close()
 		if err != nil {
 			return trees, fmt.Errorf("rebuild index: %s: %w", side, err)
@@ -179,7 +190,7 @@ func (r *run) baseTrees(rec *state.Record) (trees [2]*tree.Tree, err error) {
 // not used twice. The snapshots of an interrupted sync stay, for it may have
 // deleted mail that only they hold; and if there are others newer than the
 // newest record, then records are missing, and nobody knows what they hold.
-func (r *run) clean() error {
+func (r *run) clean(ctx context.Context) error {
 	newest := r.last.Sync
 	if recs, err := state.ListRecords(r.dir); err != nil {
 		return err
@@ -189,29 +200,18 @@ func (r *run) clean() error {
 	if r.interrupted != nil {
 		newest = max(newest, r.interrupted.Sync)
 	}
-	var all []snapshot.Entry
 	orphan := newest + 1
-	for _, side := range merge.Sides {
-		list, err := snapshot.List(r.store(side).Snapshots)
-		if err != nil {
-			return err
-		}
-		for _, e := range list {
-			if e.Side == side.String() {
-				all = append(all, e)
-				newest = max(newest, e.Sync)
-			}
-		}
+	mirrors, err := r.mirrors()
+	if err != nil {
+		return err
+	}
+	for _, e := range slices.Concat(r.hosts.Facts[merge.Online].Snapshots, r.hosts.Facts[merge.Offline].Snapshots, mirrors) {
+		newest = max(newest, e.Sync)
 	}
 	if newest == orphan && !r.opt.DryRun {
 		newest--
-		for _, e := range all {
-			if e.Sync != orphan {
-				continue
-			}
-			if err := snapshot.Delete(r.storeOf(e.Side).Snapshots, e.Name); err != nil {
-				return err
-			}
+		if err := r.dropSync(ctx, orphan); err != nil {
+			return err
 		}
 	} else if newest > orphan {
 		r.notes = append(r.notes, fmt.Sprintf("there are snapshots up to sync %d, but no record of it: they stay", newest))
@@ -220,55 +220,27 @@ func (r *run) clean() error {
 	return nil
 }
 
-func (r *run) storeOf(side string) config.Store {
-	if side == snapshot.Online {
-		return r.mb.Online
-	}
-	return r.mb.Offline
-}
-
-// findLost looks whether both stores are the ones of the last sync, with their
-// base snapshots. If not, what is absent there was not deleted by anybody.
-//
-// Read by another layout or encoding, the same directories are other folders,
-// and everything would look moved or deleted: that is an error.
-func (r *run) findLost() error {
-	if r.last.Sync == 0 {
-		return nil
-	}
+// dropSync deletes all snapshots of a sync that came to nothing.
+func (r *run) dropSync(ctx context.Context, sync int) error {
 	for _, side := range merge.Sides {
-		was, is := r.last.Stores[side], r.meta.Stores[side]
-		if was.Layout != is.Layout {
-			return fmt.Errorf("%s: layout is %s in the configuration but was %s at sync %d: change it back", side, is.Layout, was.Layout, r.last.Sync)
+		for _, e := range r.hosts.Facts[side].Snapshots {
+			if e.Sync != sync {
+				continue
+			}
+			if err := r.hosts.Side[side].Prune(ctx, []string{e.Name}); err != nil {
+				return fmt.Errorf("%s: %w", side, err)
+			}
 		}
-		base, err := storeID(r.store(side), r.last.Snapshots[side])
-		switch {
-		case was.Live != is.Live:
-			r.notes = append(r.notes, fmt.Sprintf("%s is another subvolume than at sync %d (restored, or a new disk): nothing that is missing there counts as deleted", side, r.last.Sync))
-		case err != nil || base.Snapshot != was.Snapshot:
-			r.notes = append(r.notes, fmt.Sprintf("%s has lost its snapshot of sync %d: nothing that is missing there counts as deleted", side, r.last.Sync))
-		default:
-			continue
-		}
-		r.lost[side] = true
 	}
-	return nil
+	return r.pruneMirrors([]string{snapshot.Name(snapshot.Online, sync)})
 }
 
-func storeID(s config.Store, snapshotName string) (state.StoreID, error) {
-	live, err := snapshot.Read(s.Path)
-	if err != nil {
-		return state.StoreID{}, err
-	}
-	snap, err := snapshot.Read(filepath.Join(s.Snapshots, snapshotName))
-	if err != nil {
-		return state.StoreID{}, err
-	}
+func storeID(s config.Store, f *host.Frozen) state.StoreID {
 	layout := s.Layout.String()
 	if s.Layout.UTF8 {
 		layout += ", utf-8"
 	}
-	return state.StoreID{Live: live.UUID.String(), Snapshot: snap.UUID.String(), Layout: layout}, nil
+	return state.StoreID{Live: f.Live.UUID.String(), Snapshot: f.Snapshot.UUID.String(), Layout: layout}
 }
 
 // decisions returns all answers that are in force.

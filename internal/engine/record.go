@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -18,7 +19,7 @@ func (r *run) record(finished time.Time) (*state.Record, error) {
 	rec := &state.Record{Meta: r.meta, Started: r.now0, Finished: finished}
 	rec.Pending = state.Pending{
 		Agreed: r.settled(), Folders: r.agreedFolders(), Held: r.held(), Own: r.own(),
-		Rules: r.rules(),
+		Rules: r.rules(), Refused: r.refused, RefusedMore: r.refusedMore,
 	}
 	rec.Pending.Decisions = r.keptDecisions()
 	for _, m := range r.in.Messages {
@@ -29,8 +30,12 @@ func (r *run) record(finished time.Time) (*state.Record, error) {
 	rec.Report = r.report(rec)
 	rec.Report.Seconds = finished.Sub(r.now0).Seconds()
 	var err error
-	rec.Pending.Pairs, err = state.NextPairs(r.last.Pairs, r.ids.changes, r.messageOf)
-	return rec, err
+	rec.Pending.Pairs, err = state.NextPairs(r.last.Pairs, r.changed(), r.messageOf)
+	return rec, errors.Join(err, r.answered())
+}
+
+func (r *run) changed() [2]tree.Changes {
+	return [2]tree.Changes{r.now[merge.Online].changes, r.now[merge.Offline].changes}
 }
 
 // results returns the results of the steps of an action.
@@ -94,7 +99,7 @@ func (r *run) agreedFolders() []string {
 	names := map[string]string{}
 	for _, side := range merge.Sides {
 		have[side] = map[string]bool{}
-		for _, f := range r.now[side].Folders {
+		for _, f := range r.now[side].folders {
 			have[side][f.Name] = true
 		}
 		for _, f := range r.in.Folders[side] {
@@ -192,25 +197,19 @@ func (r *run) unfinished(message string) bool {
 }
 
 // commit brings the index up to the record. It is a cache: if it does not fit,
-// it is filled anew.
+// the next run makes it again.
 func (r *run) commit(rec *state.Record) error {
-	next := state.Next{Meta: rec.Meta, Changes: r.ids.changes, MessageOf: r.messageOf, Pending: rec.Pending}
-	err := r.index.Commit(next)
-	if err == nil {
-		return nil
-	}
-	s := &state.State{Meta: rec.Meta, Pending: rec.Pending}
+	next := state.Next{Meta: rec.Meta, Changes: r.changed(), MessageOf: r.messageOf, Pending: rec.Pending}
 	for _, side := range merge.Sides {
-		s.Trees[side], s.Messages[side] = r.now[side].Tree, r.now[side].of
+		next.Messages[side] = r.messagesNow(side)
 	}
-	return r.fillIndex(s)
+	err := r.index.Commit(next)
+	if errors.Is(err, state.ErrRebuild) {
+		r.index.Close() // of a damaged file: it may well complain
+		r.index = nil
+		return state.Discard(r.indexPath)
+	}
+	return err
 }
 
-func (r *run) messageOf(side merge.Side, f tree.File) string {
-	now := r.now[side]
-	i, ok := slices.BinarySearchFunc(now.Files, f, tree.File.Compare)
-	if !ok {
-		return ""
-	}
-	return now.of[i]
-}
+func (r *run) messageOf(side merge.Side, f tree.File) string { return r.now[side].messageOf(f) }

@@ -180,7 +180,7 @@ func (r *run) movedOn(s state.Step) bool {
 }
 
 func (r *run) folderSeen(f merge.FolderAction) bool {
-	from, to := r.now[f.Side].Folder(f.From) != nil, r.now[f.Side].Folder(f.To) != nil
+	from, to := r.now[f.Side].folder(f.From) != nil, r.now[f.Side].folder(f.To) != nil
 	switch f.Op {
 	case merge.MakeFolder:
 		return to

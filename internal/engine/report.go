@@ -29,7 +29,7 @@ func (r *run) report(rec *state.Record) state.Report {
 			rep.Conflicts++
 		}
 	}
-	rep.WaitingInNew = len(r.waiting)
+	rep.WaitingInNew, rep.ReceivedBytes = len(r.waiting), r.received
 	return rep
 }
 
@@ -117,7 +117,7 @@ func (r *run) held() []state.Held {
 			continue
 		}
 		old, known := before[c.ID]
-		h := state.Held{Conflict: c, Since: r.n, Source: r.readable(c.Message, old.Source)}
+		h := state.Held{Conflict: c, Since: r.n, Source: r.homeCopy(c.Message, old.Source)}
 		if known {
 			h.Since, h.From, h.Subject, h.Date = old.Since, old.From, old.Subject, old.Date
 		} else {
@@ -146,9 +146,9 @@ func refusal(ref tree.Refused) merge.Conflict {
 	return merge.Conflict{ID: id, Kind: merge.Refused, Message: ref.Path, State: ref.Why, Note: ref.Why}
 }
 
-// readable finds where home's copy of a message can be read, now and, as the
+// homeCopy finds where home's copy of a message can be read, now and, as the
 // snapshot is kept for it, later. old is where an earlier sync found it.
-func (r *run) readable(message string, old *state.SnapshotFile) *state.SnapshotFile {
+func (r *run) homeCopy(message string, old *state.SnapshotFile) *state.SnapshotFile {
 	if old != nil {
 		return old
 	}
@@ -169,7 +169,7 @@ func (r *run) headers(message string, at *state.SnapshotFile) (from, subject, da
 	src := &source{}
 	switch {
 	case at != nil:
-		z, err := r.openOld(r.mb.Offline, at.Snapshot)
+		z, err := r.openOld(r.readable(merge.Offline), at.Snapshot)
 		if err != nil {
 			return
 		}
@@ -194,7 +194,7 @@ func (r *run) headers(message string, at *state.SnapshotFile) (from, subject, da
 
 // result is what the caller gets.
 func (r *run) result(rec *state.Record) *Result {
-	res := &Result{Record: rec, DryRun: r.opt.DryRun, Notes: r.notes, Stale: map[string]int{}}
+	res := &Result{Record: rec, DryRun: r.opt.DryRun, Notes: r.notes, Stale: map[string]int{}, Stages: r.stages}
 	if r.interrupted != nil {
 		res.Interrupted = r.interrupted.Sync
 	}

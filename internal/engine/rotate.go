@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"fmt"
 
 	"snapmerge/merge"
@@ -8,43 +9,52 @@ import (
 )
 
 // rotate lets go the snapshots that nothing needs any more. Online keeps only
-// the base, for space is short there; home keeps what its schedule says.
-func (r *run) rotate() error {
+// the base, for space is short there, and of its copies at home only that one is
+// good for anything; home keeps what its schedule says.
+func (r *run) rotate(ctx context.Context) error {
 	schedule, err := snapshot.ParseSchedule(r.mb.Rotate.PreserveMin, r.mb.Rotate.Preserve)
 	if err != nil {
 		return err
 	}
-	for _, side := range merge.Sides {
-		dir := r.store(side).Snapshots
-		list, err := snapshot.List(dir)
-		if err != nil {
-			return err
+	online := r.hosts.Facts[merge.Online].Snapshots
+	if err := r.hosts.Side[merge.Online].Prune(ctx, r.unneeded(merge.Online, online)); err != nil {
+		return fmt.Errorf("%s: %w", merge.Online, err)
+	}
+	mirrors, err := r.mirrors()
+	if err != nil {
+		return err
+	}
+	if err := r.pruneMirrors(r.unneeded(merge.Online, mirrors)); err != nil {
+		return err
+	}
+	list, err := snapshot.List(r.mb.Offline.Snapshots)
+	if err != nil {
+		return err
+	}
+	var snaps []snapshot.Snap
+	for _, e := range list {
+		if e.Side == snapshot.Offline {
+			snaps = append(snaps, snapshot.Snap{Name: e.Name, Time: e.Info.Otime, Needed: r.needed(merge.Offline, e)})
 		}
-		var snaps []snapshot.Snap
-		for _, e := range list {
-			if e.Side == side.String() {
-				snaps = append(snaps, snapshot.Snap{Name: e.Name, Time: e.Info.Otime, Needed: r.needed(side, e)})
-			}
-		}
-		if side == merge.Online {
-			for _, s := range snaps {
-				if s.Needed == "" {
-					if err := snapshot.Delete(dir, s.Name); err != nil {
-						return err
-					}
-				}
-			}
+	}
+	for _, v := range snapshot.Keep(snaps, schedule, r.now0.Local()) {
+		if v.Keep {
 			continue
 		}
-		for _, v := range snapshot.Keep(snaps, schedule, r.now0.Local()) {
-			if !v.Keep {
-				if err := snapshot.Delete(dir, v.Snap.Name); err != nil {
-					return err
-				}
-			}
+		if err := snapshot.Delete(r.mb.Offline.Snapshots, v.Snap.Name); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+func (r *run) unneeded(side merge.Side, list []snapshot.Entry) (names []string) {
+	for _, e := range list {
+		if r.needed(side, e) == "" {
+			names = append(names, e.Name)
+		}
+	}
+	return names
 }
 
 // needed says why a snapshot must stay whatever the schedule says.

@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"snapmerge/internal/config"
+	"snapmerge/internal/host"
 	"snapmerge/merge"
 	"snapmerge/tree"
 )
@@ -41,7 +41,7 @@ func (r *run) homeSource(message string) (*source, error) {
 	if snapshotName == "" {
 		return nil, nil
 	}
-	z, err := r.openOld(r.mb.Offline, snapshotName)
+	z, err := r.openOld(r.readable(merge.Offline), snapshotName)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -72,7 +72,7 @@ func (r *run) lastSource(message string) (*source, error) {
 	if len(old) == 0 {
 		return nil, nil
 	}
-	z, err := r.openOld(r.mb.Online, r.last.Snapshots[merge.Online])
+	z, err := r.openOld(r.readable(merge.Online), r.last.Snapshots[merge.Online])
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -83,7 +83,7 @@ func (r *run) lastSource(message string) (*source, error) {
 }
 
 // openOld opens a snapshot once for the whole run.
-func (r *run) openOld(s config.Store, name string) (*frozen, error) {
+func (r *run) openOld(s host.Store, name string) (*frozen, error) {
 	if z := r.old[name]; z != nil {
 		return z, nil
 	}

@@ -3,9 +3,8 @@ package engine
 import (
 	"fmt"
 
-	"golang.org/x/sys/unix"
-
 	"snapmerge/internal/apply"
+	"snapmerge/internal/host"
 	"snapmerge/internal/state"
 	"snapmerge/merge"
 	"snapmerge/tree"
@@ -20,6 +19,9 @@ type step struct {
 	before *tree.File // as the snapshot shows it, under the folder's planned name
 	after  *tree.File
 	op     apply.Op
+	seen   *tree.File        // what the operation is about as the snapshot shows it; nil: nothing there
+	again  bool              // another name of a file that an earlier step of the action moves
+	own    uint64            // names that earlier steps give the file
 	result *state.StepResult // nil: not done (yet)
 }
 
@@ -54,8 +56,13 @@ func (r *run) steps() ([]*step, error) {
 	return out, nil
 }
 
-// expectOwnLinks adds to the expected link counts the names that copies made by
-// earlier steps give the same file, or these would be taken for a client's COPY.
+// step is what the host of its side is asked for.
+func (s *step) step() host.Step {
+	return host.Step{Op: s.op, Seen: s.seen, OwnLinks: s.own, AnyLinks: s.again}
+}
+
+// expectOwnLinks counts the names that copies made by earlier steps give the same
+// file, or these would be taken for a client's COPY.
 func expectOwnLinks(steps []*step) {
 	type inode struct {
 		side merge.Side
@@ -64,9 +71,7 @@ func expectOwnLinks(steps []*step) {
 	made := map[inode]uint64{}
 	for _, s := range steps {
 		at := inode{s.side, s.op.From.Ino}
-		if s.op.Links > 0 {
-			s.op.Links += made[at]
-		}
+		s.own = made[at]
 		if s.op.Kind == apply.Copy {
 			made[at]++
 		}
@@ -83,8 +88,8 @@ func (r *run) folderStep(f merge.FolderAction) *step {
 	case merge.RemoveFolder:
 		s.op = apply.Op{Kind: apply.RemoveFolder, Folder: f.From}
 	}
-	if d := r.now[f.Side].Folder(f.From); d != nil {
-		s.op.From.Ino = d.Ino
+	if f.Op != merge.MakeFolder {
+		s.seen = &tree.File{Folder: r.nowName(f.Side, f.From)}
 	}
 	return s
 }
@@ -123,15 +128,11 @@ func (r *run) actionSteps(a merge.Action) ([]*step, error) {
 // folder, which an earlier step moves (the snapshot caught a client's MOVE
 // half-way); then this one goes.
 func (r *run) fileStep(a merge.Action, f tree.File, again bool) (*step, error) {
-	s := &step{side: a.Side, action: &a, op: apply.Op{Kind: apply.Unlink, From: f}}
+	s := &step{side: a.Side, action: &a, op: apply.Op{Kind: apply.Unlink, From: f}, seen: &f, again: again}
 	s.op.From.Folder = a.From
 	s.before = &s.op.From
-	if again {
+	if again || a.To == "" {
 		return s, nil
-	}
-	var err error
-	if s.op.Links, err = r.links(a.Side, f); err != nil || a.To == "" {
-		return s, err
 	}
 	name, err := tree.ParseName(f.Name)
 	if err != nil {
@@ -175,11 +176,7 @@ func (r *run) copyStep(a merge.Action) (*step, error) {
 		f := fs[0]
 		s.op.From = f
 		s.op.From.Folder = r.newName(a.Side, f.Folder)
-		s.before = &s.op.From
-		var err error
-		if s.op.Links, err = r.links(a.Side, f); err != nil {
-			return nil, err
-		}
+		s.before, s.seen = &s.op.From, &f
 		name, err := tree.ParseName(f.Name)
 		if err != nil {
 			return nil, err
@@ -211,30 +208,12 @@ func planned(t apply.Target) *tree.File {
 
 // unnamed returns the letters of a file that mean nothing known.
 func (r *run) unnamed(side merge.Side, f tree.File, n tree.Name) tree.Letters {
-	folder := r.now[side].Folder(f.Folder)
+	folder := r.now[side].folder(f.Folder)
 	if folder == nil {
 		return 0
 	}
 	_, unnamed := folder.Keywords.Names(n.Letters)
 	return unnamed
-}
-
-// links returns how many names the snapshot shows of a file.
-func (r *run) links(side merge.Side, f tree.File) (uint64, error) {
-	src, err := r.frozen[side].file(f)
-	if err != nil {
-		return 0, err
-	}
-	h, err := src.open()
-	if err != nil {
-		return 0, err
-	}
-	defer h.Close()
-	var st unix.Stat_t
-	if err := unix.Fstat(int(h.Fd()), &st); err != nil {
-		return 0, fmt.Errorf("stat %q: %w", f.Name, err)
-	}
-	return uint64(st.Nlink), nil
 }
 
 // nowName returns a folder's name in the snapshot, newName its name after the

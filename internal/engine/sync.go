@@ -15,16 +15,12 @@ package engine
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io/fs"
 	"os"
 	"time"
 
 	"snapmerge/internal/config"
-	"snapmerge/internal/lock"
 	"snapmerge/internal/state"
 	"snapmerge/merge"
-	"snapmerge/snapshot"
 	"snapmerge/tree"
 )
 
@@ -34,17 +30,29 @@ type Options struct {
 	// Progress is told what is being done and how far it is; total is 0 if unknown.
 	Progress func(stage string, done, total int)
 	Now      func() time.Time // the clock
+	Connect  Connect          // nil: online is a path on this machine
 }
 
-// Stages, as Progress names them.
+// Stages, as Progress and Result.Stages name them.
 const (
-	StageFreeze = "snapshot"
-	StageScan   = "read"
-	StageMerge  = "compare"
-	StageHome   = "change offline"
-	StageOnline = "change online"
-	StageRecord = "record"
+	StageConnect = "connect"
+	StageLoad    = "load"
+	StageFreeze  = "snapshot"
+	StageReceive = "receive" // done and total are bytes
+	StageScan    = "read"
+	StageMerge   = "compare"
+	StageIntend  = "journal"
+	StageHome    = "change offline"
+	StageOnline  = "change online"
+	StageRecord  = "record"
+	StageRotate  = "rotate"
 )
+
+// A Stage is a part of a sync and how long it took.
+type Stage struct {
+	Name string
+	Took time.Duration
+}
 
 // A Result is what a sync leaves for the report.
 type Result struct {
@@ -57,6 +65,7 @@ type Result struct {
 	Stale map[string]int
 	// Interrupted is the sync whose work this one finished, or 0.
 	Interrupted int
+	Stages      []Stage
 }
 
 // A run is one sync of one mailbox.
@@ -65,14 +74,17 @@ type run struct {
 	opt    Options
 	now0   time.Time // the clock of the whole sync
 	policy merge.Policy
+	hosts  *Hosts
 	dir    *os.File // the offline snapshots, with records and journal
 	index  *state.Index
-	// started is when the sync began; begun and taken are when online's snapshot
-	// was, by the clock of ctimes.
-	started, begun, taken time.Time
-	indexPath             string
+	begun  time.Time // when online's snapshot was taken, by its host's clock of ctimes
+	taken  time.Time
 
-	last         *state.State
+	indexPath string
+	stages    []Stage
+
+	last         *state.State                   // without its trees
+	messages     [2]int                         // how many each side's base has
 	heldSource   map[string]*state.SnapshotFile // where home's copy of what waited is, by message
 	interrupted  *state.Intent
 	acks         []state.Ack
@@ -82,25 +94,28 @@ type run struct {
 	lost         [2]bool
 	rulesChanged bool
 
-	frozen    [2]*frozen
-	old       map[string]*frozen
-	base, now [2]*files
-	ownNames  [2]map[string]string // folders that the last sync renamed, old name → new
-	refused   [2][]tree.Refused
-
+	frozen      [2]*frozen
+	old         map[string]*frozen
+	base        [2]*base
+	now         [2]*now
+	ownNames    [2]map[string]string // folders that the last sync renamed, old name → new
+	refused     [2][]tree.Refused
 	refusedMore [2]int // how many more there were than the list holds
-	ids         *identities
-	agreed      map[string][2][]tree.Placement
-	work        []string
-	waiting     []string // new online, in new/, and left there
-	tooLate     []string // new online, and left for the next sync
-	in          merge.Input
-	plan        merge.Plan
-	list        []*step
-	recovered   []state.ReportAction
-	byMessage   map[string][]*step // the steps of each message
-	heldNow     []state.Held       // after this sync
-	notes       []string
+
+	ids       *identities
+	agreed    map[string][2][]tree.Placement
+	work      []string
+	waiting   []string // new online, in new/, and left there
+	tooLate   []string // new online, and left for the next sync
+	in        merge.Input
+	plan      merge.Plan
+	list      []*step
+	recovered []state.ReportAction
+	byMessage map[string][]*step // the steps of each message
+	heldNow   []state.Held       // after this sync
+	received  int64              // bytes of the stream
+	arrival   arrival
+	notes     []string
 }
 
 // Sync brings the two sides of a mailbox in step. A Result without a Record
@@ -118,49 +133,76 @@ func Sync(ctx context.Context, mb config.Mailbox, stateDir string, opt Options) 
 	r := &run{mb: mb, opt: opt, now0: opt.Now(), old: map[string]*frozen{},
 		agreed: map[string][2][]tree.Placement{}, heldSource: map[string]*state.SnapshotFile{}}
 	r.policy = mb.Policy(r.now0)
-	// Not the coarse clock: it can be a tick behind a ctime that is there already,
-	// since Linux 6.13 takes some of them from the fine one.
-	r.started = time.Now()
-	if err := CheckStores(mb, false); err != nil {
+	var err error
+	end := r.stage(StageConnect)
+	if r.hosts, err = OpenHosts(ctx, mb, opt.Connect, false); err != nil {
 		return nil, err
 	}
-	release, err := r.lock()
-	if err != nil {
-		return nil, err
-	}
-	defer release()
 	defer r.close()
-	if err := r.load(stateDir); err != nil {
+	end()
+	r.dir = r.hosts.Dir
+	end = r.stage(StageLoad)
+	if err := r.load(ctx, stateDir); err != nil {
 		return nil, err
 	}
+	end()
 	return r.sync(ctx)
 }
 
+// stage tells that a stage begins; the result is called at its end.
+func (r *run) stage(name string) (end func()) {
+	begun := time.Now()
+	r.opt.Progress(name, 0, 0)
+	return func() { r.stages = append(r.stages, Stage{name, time.Since(begun)}) }
+}
+
 func (r *run) sync(ctx context.Context) (*Result, error) {
-	if err := r.freeze(); err != nil {
-		return nil, err
+	err := r.freeze(ctx)
+	if err == nil {
+		err = r.compare(ctx)
 	}
-	if err := r.compare(); err != nil {
-		r.dropFrozen()
+	if err != nil {
+		// What is not dropped now, as its disk is read-only for instance, is dropped
+		// by the next run.
+		_ = r.dropFrozen(ctx)
 		return nil, err
 	}
 	if r.opt.DryRun {
 		rec, err := r.record(r.opt.Now())
-		if err = errors.Join(err, r.dropFrozen()); err != nil {
+		if err = errors.Join(err, r.dropFrozen(ctx)); err != nil {
 			return nil, err
 		}
 		return r.result(rec), nil
 	}
 	// Nothing has changed until the journal is written.
+	end := r.stage(StageIntend)
 	journal, err := r.intend()
 	if err != nil {
-		r.dropFrozen()
+		_ = r.dropFrozen(ctx)
 		return nil, err
 	}
+	end()
 	if err := r.apply(ctx, journal); err != nil {
 		return nil, err
 	}
-	r.opt.Progress(StageRecord, 0, 0)
+	end = r.stage(StageRecord)
+	rec, err := r.finish(journal)
+	if err != nil {
+		return nil, err
+	}
+	end()
+	r.heldNow = rec.Pending.Held
+	end = r.stage(StageRotate)
+	if err := r.rotate(ctx); err != nil {
+		return r.result(rec), err
+	}
+	end()
+	return r.result(rec), nil
+}
+
+// finish records the sync. The journal goes last: while it is there, the next
+// run knows that it must see to the answers.
+func (r *run) finish(journal *state.Journal) (*state.Record, error) {
 	rec, err := r.record(r.opt.Now())
 	if err != nil {
 		return nil, err
@@ -171,60 +213,10 @@ func (r *run) sync(ctx context.Context) (*Result, error) {
 	if err := r.commit(rec); err != nil {
 		return nil, err
 	}
-	// The journal last: while it is there, the next run knows that it must see to
-	// the answers.
 	if err := state.WriteDecisions(r.dir, nil); err != nil {
 		return nil, err
 	}
-	if err := journal.Remove(); err != nil {
-		return nil, err
-	}
-	res := r.result(rec)
-	r.heldNow = rec.Pending.Held
-	if err := r.rotate(); err != nil {
-		return res, err
-	}
-	return res, nil
-}
-
-// lock makes this the only run on the mailbox: on the offline snapshots, which
-// every run needs, and on online's, which another home might share.
-func (r *run) lock() (release func(), err error) {
-	var releases []func()
-	release = func() {
-		for _, f := range releases {
-			f()
-		}
-	}
-	for _, path := range []string{r.mb.Offline.Snapshots, r.mb.Online.Snapshots} {
-		d, err := os.Open(path)
-		if err != nil {
-			release()
-			return nil, fmt.Errorf("lock: %w", err)
-		}
-		releases = append(releases, func() { d.Close() })
-		if r.dir == nil {
-			r.dir = d
-		} else if same, err := sameDir(r.dir, d); same || err != nil {
-			return release, err
-		}
-		unlock, err := lock.Take(d)
-		if err != nil {
-			release()
-			return nil, err
-		}
-		releases = append(releases, unlock)
-	}
-	return release, nil
-}
-
-func sameDir(a, b *os.File) (bool, error) {
-	sa, err := a.Stat()
-	if err != nil {
-		return false, err
-	}
-	sb, err := b.Stat()
-	return err == nil && os.SameFile(sa, sb), err
+	return rec, journal.Remove()
 }
 
 func (r *run) close() {
@@ -239,53 +231,7 @@ func (r *run) close() {
 	if r.index != nil {
 		r.index.Close()
 	}
-}
-
-// freeze takes both snapshots, online's first: what arrives in between is at
-// home later, never lost.
-func (r *run) freeze() error {
-	r.opt.Progress(StageFreeze, 0, 0)
-	r.meta = state.Meta{Mailbox: r.mb.Name, Sync: r.n}
-	var err error
-	if r.begun, err = tickAfter(r.started); err != nil {
-		return err
-	}
-	for _, side := range merge.Sides {
-		s, name := r.store(side), snapshot.Name(side.String(), r.n)
-		if err := snapshot.Take(s.Path, s.Snapshots, name); err != nil {
-			return errors.Join(fmt.Errorf("%s: %w", side, err), r.dropFrozen())
-		}
-		r.meta.Snapshots[side] = name
-		if side == merge.Online {
-			r.taken = time.Now()
-		}
-		z, err := openFrozen(s, name)
-		if err != nil {
-			return errors.Join(fmt.Errorf("%s: %w", side, err), r.dropFrozen())
-		}
-		r.frozen[side] = z
-		if r.meta.Stores[side], err = storeID(s, name); err != nil {
-			return errors.Join(fmt.Errorf("%s: %w", side, err), r.dropFrozen())
-		}
-	}
-	if err := r.findLost(); err != nil {
-		return errors.Join(err, r.dropFrozen())
-	}
-	return nil
-}
-
-// dropFrozen removes this run's snapshots: it has changed nothing.
-func (r *run) dropFrozen() error {
-	var errs []error
-	for _, side := range merge.Sides {
-		if name := r.meta.Snapshots[side]; name != "" {
-			err := snapshot.Delete(r.store(side).Snapshots, name)
-			if err != nil && !errors.Is(err, fs.ErrNotExist) {
-				errs = append(errs, err)
-			}
-		}
-	}
-	return errors.Join(errs...)
+	r.hosts.Close()
 }
 
 func (r *run) store(side merge.Side) config.Store {
@@ -296,18 +242,11 @@ func (r *run) store(side merge.Side) config.Store {
 }
 
 // compare reads both snapshots and makes the plan.
-func (r *run) compare() error {
-	for _, side := range merge.Sides {
-		r.opt.Progress(StageScan, int(side), 2)
-		t, err := tree.Scan(r.frozen[side].root, r.store(side).Layout)
-		if err != nil {
-			return fmt.Errorf("%s: %w", side, err)
-		}
-		r.refused[side], r.refusedMore[side], t.Refused = t.Refused, t.RefusedMore, nil
-		r.now[side] = newFiles(t)
-		r.base[side] = knownFiles(r.last.Trees[side], r.last.Messages[side])
+func (r *run) compare(ctx context.Context) error {
+	if err := r.read(ctx); err != nil {
+		return err
 	}
-	r.opt.Progress(StageMerge, 0, 0)
+	end := r.stage(StageMerge)
 	r.rulesChanged = r.last.Rules != r.rules()
 	for _, a := range r.last.Agreed {
 		r.agreed[a.Message] = a.Base
@@ -331,7 +270,14 @@ func (r *run) compare() error {
 			r.byMessage[s.action.Message] = append(r.byMessage[s.action.Message], s)
 		}
 	}
-	return nil
+	end()
+	return r.answered()
+}
+
+// answered is the error of a question to the index that went wrong: the answers
+// since then were none.
+func (r *run) answered() error {
+	return errors.Join(r.base[merge.Online].err, r.base[merge.Offline].err)
 }
 
 func (r *run) identify() error {

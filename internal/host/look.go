@@ -13,34 +13,36 @@ import (
 	"snapmerge/snapshot"
 )
 
-// Look implements [Host].
+// Look implements [Host]. Where there are problems, the facts are those that can
+// be had all the same.
 func (l *Local) Look(_ context.Context, thorough bool) (*Facts, error) {
 	f := &Facts{Problems: l.store.check(thorough)}
+	var err error
+	if f.Live, err = snapshot.Read(l.store.Path); err == nil {
+		err = l.list(f)
+	}
 	if len(f.Problems) > 0 {
 		return f, nil
 	}
-	var err error
-	if f.Live, err = snapshot.Read(l.store.Path); err != nil {
-		return nil, err
+	if err == nil && thorough {
+		err = l.count(f)
 	}
+	return f, err
+}
+
+func (l *Local) list(f *Facts) error {
+	var st unix.Statfs_t
+	if err := unix.Statfs(l.store.Path, &st); err != nil {
+		return fmt.Errorf("statfs %q: %w", l.store.Path, err)
+	}
+	f.Free = st.Bavail * uint64(st.Bsize)
 	list, err := snapshot.List(l.store.Snapshots)
-	if err != nil {
-		return nil, err
-	}
 	for _, e := range list {
 		if e.Side == l.side {
 			f.Snapshots = append(f.Snapshots, e)
 		}
 	}
-	var st unix.Statfs_t
-	if err := unix.Statfs(l.store.Path, &st); err != nil {
-		return nil, fmt.Errorf("statfs %q: %w", l.store.Path, err)
-	}
-	f.Free = st.Bavail * uint64(st.Bsize)
-	if thorough {
-		err = l.count(f)
-	}
-	return f, err
+	return err
 }
 
 // check looks at what a sync needs and returns every problem. thorough looks

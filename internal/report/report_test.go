@@ -360,8 +360,8 @@ func TestWord(t *testing.T) {
 
 func TestSize(t *testing.T) {
 	for in, want := range map[uint64]string{0: "0 B", 1023: "1023 B", 1024: "1.0 KiB", 1 << 30: "1.0 GiB", 1 << 62: "4096.0 PiB"} {
-		if got := size(in); got != want {
-			t.Errorf("size(%d) = %s, want %s", in, got, want)
+		if got := Bytes(in); got != want {
+			t.Errorf("Bytes(%d) = %s, want %s", in, got, want)
 		}
 	}
 }

@@ -123,7 +123,7 @@ func (s Status) side(side merge.Side, st Style) string {
 		parts = append(parts, plural(x.Snapshots, "snapshot", "snapshots")+", the oldest of "+st.time(x.Oldest))
 	}
 	if x.Free > 0 {
-		parts = append(parts, size(x.Free)+" free")
+		parts = append(parts, Bytes(x.Free)+" free")
 	}
 	return strings.Join(parts, "; ")
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"snapmerge/internal/engine"
 	"snapmerge/internal/state"
 	"snapmerge/merge"
 )
@@ -18,6 +19,7 @@ type Sync struct {
 	// than a week.
 	Stale       map[string]int
 	Interrupted int // the sync whose work this one finished, or 0
+	Stages      []engine.Stage
 	Err         error
 }
 
@@ -73,8 +75,21 @@ func (s Sync) body(verbose bool, st Style) string {
 	line("", t.WaitingInNew, "waits in online's new/ for a mail client", "wait in online's new/ for a mail client")
 	if verbose {
 		b.WriteString(s.actions())
+		b.WriteString(s.stages())
 	}
 	return b.String()
+}
+
+// stages tells where the time went.
+func (s Sync) stages() string {
+	if len(s.Stages) == 0 {
+		return ""
+	}
+	var parts []string
+	for _, st := range s.Stages {
+		parts = append(parts, fmt.Sprintf("%s %d ms", st.Name, st.Took.Milliseconds()))
+	}
+	return "  time    " + strings.Join(parts, ", ") + "\n"
 }
 
 func moveMoves(met []merge.Conflict) int {

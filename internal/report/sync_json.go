@@ -45,10 +45,16 @@ type recordJSON struct {
 	Interrupted int               `json:"interrupted,omitempty"`
 	Stale       map[string]int    `json:"stale,omitempty"`
 	Notes       []string          `json:"notes,omitempty"`
+	Stages      []stageJSON       `json:"stages,omitempty"` // in their order; receive runs beside others
 	Started     *time.Time        `json:"started,omitempty"`
 	Finished    *time.Time        `json:"finished,omitempty"`
 	Actions     *[]actionJSON     `json:"actions,omitempty"`
 	Met         *[]metJSON        `json:"met,omitempty"`
+}
+
+type stageJSON struct {
+	Stage   string  `json:"stage"`
+	Seconds float64 `json:"seconds"`
 }
 
 type counted struct {
@@ -102,6 +108,9 @@ func (s Sync) json(verbose bool) syncJSON {
 	}
 	if verbose {
 		r.addDetails(s.Record.Report)
+		for _, st := range s.Stages {
+			r.Stages = append(r.Stages, stageJSON{st.Name, st.Took.Seconds()})
+		}
 	}
 	out.recordJSON = r
 	return out

@@ -61,8 +61,8 @@ func countsOf(t state.Totals, side merge.Side) state.Counts {
 
 func seconds(s float64) string { return fmt.Sprintf("%.1f s", s) }
 
-// size is a number of bytes for people, in powers of 1024.
-func size(n uint64) string {
+// Bytes is a number of bytes for people, in powers of 1024.
+func Bytes(n uint64) string {
 	if n < 1024 {
 		return fmt.Sprintf("%d B", n)
 	}

@@ -20,17 +20,18 @@ var ErrRebuild = errors.New("index must be built again")
 type Index struct {
 	path string
 	conn *sqlite.Conn
+	rows map[int64]*folderRow // the table folder, nil if not read since it was written
 }
 
 const (
 	applicationID = 0x534d7267 // "SMrg": file(1) and Discard know the file by it
-	schemaVersion = 1          // PRAGMA user_version; any other means rebuild
+	schemaVersion = 2          // PRAGMA user_version; any other means rebuild
 )
 
 // schema: arrays of two are told apart by side, the number of a merge.Side.
 // file.key is NULL where it equals message, which is nearly everywhere; so its
-// index has the Pairs only. meta holds one row, "state": Meta and Pending
-// without Pairs, as in a record.
+// index has the Pairs only. meta holds two rows, "state": Meta and Pending
+// without Pairs, as in a record, and "messages": how many each side has.
 const schema = `
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE folder (
@@ -63,7 +64,7 @@ DROP INDEX IF EXISTS file_key;
 
 const makeIndexes = `
 CREATE INDEX file_ino ON file(side, ino);
-CREATE INDEX file_folder ON file(folder);
+CREATE INDEX file_folder ON file(folder, mtime);
 CREATE INDEX file_message ON file(message);
 CREATE INDEX file_key ON file(key) WHERE key IS NOT NULL;
 `
@@ -81,7 +82,7 @@ func Open(path string) (*Index, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open index %q: %w", path, asRebuild(err))
 	}
-	x := &Index{path, conn}
+	x := &Index{path: path, conn: conn}
 	if err := x.prepare(); err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("open index %q: %w", path, asRebuild(err))

@@ -93,12 +93,7 @@ func (x *Index) Tree(side merge.Side) (*tree.Tree, []string, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	t := &tree.Tree{}
-	for _, r := range rows {
-		if r.side == side {
-			t.Folders = append(t.Folders, r.Folder)
-		}
-	}
+	t := &tree.Tree{Folders: foldersOf(rows, side)}
 	var entries []Entry
 	for e, err := range x.Files(side) {
 		if err != nil {
@@ -116,6 +111,34 @@ func (x *Index) Tree(side merge.Side) (*tree.Tree, []string, error) {
 	return t, messages, nil
 }
 
+func foldersOf(rows map[int64]*folderRow, side merge.Side) (out []tree.Folder) {
+	for _, r := range rows {
+		if r.side == side {
+			out = append(out, r.Folder)
+		}
+	}
+	slices.SortFunc(out, func(a, b tree.Folder) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}
+
+// Folders returns the folders of that side's base snapshot, sorted.
+func (x *Index) Folders(side merge.Side) ([]tree.Folder, error) {
+	rows, err := x.folders()
+	return foldersOf(rows, side), err
+}
+
+// Messages returns how many messages each side's base snapshot has.
+func (x *Index) Messages() (n [2]int, err error) {
+	err = sqlitex.Execute(x.conn, "SELECT value FROM meta WHERE key = 'messages'", &sqlitex.ExecOptions{
+		ResultFunc: func(s *sqlite.Stmt) error {
+			if err := codec.Decode([]byte(s.ColumnText(0)), &n); err != nil {
+				return fmt.Errorf("%w: %w", ErrRebuild, err)
+			}
+			return nil
+		}})
+	return n, x.readError(err)
+}
+
 func (e Entry) compare(f Entry) int {
 	if c := int(e.Side) - int(f.Side); c != 0 {
 		return c
@@ -127,6 +150,10 @@ func (e Entry) compare(f Entry) int {
 // time. After an error it ends. The index must not be used for anything else
 // meanwhile.
 func (x *Index) Files(side merge.Side) iter.Seq2[Entry, error] {
+	return x.rowsOf("side = ?", int64(side))
+}
+
+func (x *Index) rowsOf(where string, args ...any) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		folders, err := x.folders()
 		if err != nil {
@@ -134,7 +161,7 @@ func (x *Index) Files(side merge.Side) iter.Seq2[Entry, error] {
 			return
 		}
 		stopped := false
-		err = x.each(folders, "side = ?", []any{int64(side)}, func(e Entry) error {
+		err = x.each(folders, where, args, func(e Entry) error {
 			if !yield(e, nil) {
 				stopped = true
 				return errStop
@@ -168,6 +195,36 @@ func (x *Index) ByIno(side merge.Side, ino uint64) ([]Entry, error) {
 // ByFolder returns the files of a folder of one side, in order.
 func (x *Index) ByFolder(side merge.Side, folder string) ([]Entry, error) {
 	return x.find("folder = (SELECT id FROM folder WHERE side = ? AND name = ?)", int64(side), folder)
+}
+
+// File returns the file of that place, nil if there is none.
+func (x *Index) File(side merge.Side, folder string, isNew bool, name string) (*Entry, error) {
+	n, err := tree.ParseName(name)
+	if err != nil {
+		return nil, nil // the index holds no such name
+	}
+	found, err := x.find(`(message = ?1 AND key IS NULL OR key = ?1) AND name = ?2 AND isnew = ?3
+		AND folder = (SELECT id FROM folder WHERE side = ?4 AND name = ?5)`, n.Key(), name, isNew, int64(side), folder)
+	if len(found) == 0 {
+		return nil, err
+	}
+	return &found[0], err
+}
+
+// Oldest yields the files of a folder of one side, those received first first,
+// one row at a time: whoever looks for old ones stops at the first that is not.
+func (x *Index) Oldest(side merge.Side, folder string) iter.Seq2[Entry, error] {
+	return x.rowsOf("folder = (SELECT id FROM folder WHERE side = ? AND name = ?) ORDER BY mtime", int64(side), folder)
+}
+
+// Count returns the number of files in a folder of one side.
+func (x *Index) Count(side merge.Side, folder string) (n int, err error) {
+	err = sqlitex.Execute(x.conn, "SELECT count(*) FROM file WHERE folder = (SELECT id FROM folder WHERE side = ? AND name = ?)",
+		&sqlitex.ExecOptions{Args: []any{int64(side), folder}, ResultFunc: func(s *sqlite.Stmt) error {
+			n = s.ColumnInt(0)
+			return nil
+		}})
+	return n, x.readError(err)
 }
 
 func (x *Index) find(where string, args ...any) (out []Entry, err error) {
@@ -216,6 +273,9 @@ type folderRow struct {
 }
 
 func (x *Index) folders() (map[int64]*folderRow, error) {
+	if x.rows != nil {
+		return x.rows, nil
+	}
 	rows := map[int64]*folderRow{}
 	err := sqlitex.Execute(x.conn, "SELECT id, side, name, ino, keywords FROM folder", &sqlitex.ExecOptions{
 		ResultFunc: func(s *sqlite.Stmt) error {
@@ -230,6 +290,9 @@ func (x *Index) folders() (map[int64]*folderRow, error) {
 			rows[r.id] = r
 			return nil
 		}})
+	if err == nil {
+		x.rows = rows
+	}
 	return rows, x.readError(err)
 }
 

@@ -120,6 +120,25 @@ func checkQueries(t *rapid.T, x *Index, s *State) {
 		check("ByMessage", got, err, func(g Entry) bool { return g.Message == e.Message })
 		got, err = x.ByIno(e.Side, e.File.Ino)
 		check("ByIno", got, err, func(g Entry) bool { return g.Side == e.Side && g.File.Ino == e.File.Ino })
+		one, err := x.File(e.Side, e.File.Folder, e.File.New, e.File.Name)
+		must(t, err)
+		if there := len(where(func(g Entry) bool { return g.Side == e.Side && g.File.Compare(e.File) == 0 })) > 0; there != (one != nil && one.File == e.File) {
+			t.Fatalf("File: %v, want %v", one, e)
+		}
+		inFolder := where(func(g Entry) bool { return g.Side == e.Side && g.File.Folder == e.File.Folder })
+		n, err := x.Count(e.Side, e.File.Folder)
+		must(t, err)
+		got = nil
+		for old, err := range x.Oldest(e.Side, e.File.Folder) {
+			must(t, err)
+			if len(got) > 0 && got[len(got)-1].File.Mtime > old.File.Mtime {
+				t.Fatalf("Oldest: %d after %d", old.File.Mtime, got[len(got)-1].File.Mtime)
+			}
+			got = append(got, old)
+		}
+		if len(got) != len(inFolder) || n != len(inFolder) {
+			t.Fatalf("Oldest: %d files, Count: %d, want %d", len(got), n, len(inFolder))
+		}
 		got, err = x.ByFolder(e.Side, e.File.Folder)
 		check("ByFolder", got, err, func(g Entry) bool { return g.Side == e.Side && g.File.Folder == e.File.Folder })
 		got, err = x.ByKey(key)
@@ -240,7 +259,7 @@ func TestOpenRebuild(t *testing.T) {
 		}
 	}
 	for name, damage := range map[string]func(t *testing.T, path string){
-		"later schema":  pragma("PRAGMA user_version=2"),
+		"later schema":  pragma(fmt.Sprintf("PRAGMA user_version=%d", schemaVersion+1)),
 		"not ours":      pragma("PRAGMA application_id=1"),
 		"no SQLite":     func(t *testing.T, path string) { must(t, os.WriteFile(path, make([]byte, 8192), 0o600)) },
 		"bytes garbled": garble,

@@ -17,6 +17,7 @@ type Next struct {
 	Changes   [2]tree.Changes // from the old base snapshots to the new ones
 	MessageOf MessageOf       // of the files in Changes.Added
 	Pending   Pending         // its Pairs must be those of [NextPairs]; the index finds them itself
+	Messages  [2]int          // how many each side's new base snapshot has
 }
 
 // Commit brings the index up to a sync in one transaction: when it returns, all
@@ -24,19 +25,34 @@ type Next struct {
 // changes. [ErrRebuild] if the changes do not fit what the index holds.
 func (x *Index) Commit(n Next) error {
 	return x.write(n.Sync, func() error {
+		rows, err := x.integer("SELECT count(*) FROM (SELECT 1 FROM file LIMIT 1)")
+		if err != nil {
+			return err
+		}
+		empty := rows == 0 && len(n.Changes[merge.Online].Removed)+len(n.Changes[merge.Offline].Removed) == 0
+		if empty { // sorting each index once is quicker than keeping them through a million inserts
+			err = sqlitex.ExecuteScript(x.conn, dropIndexes, nil)
+		}
 		for _, side := range merge.Sides {
-			if err := x.apply(side, n.Changes[side], n.MessageOf); err != nil {
-				return fmt.Errorf("%s: %w", side, err)
+			if err == nil {
+				if err = x.apply(side, n.Changes[side], n.MessageOf); err != nil {
+					err = fmt.Errorf("%s: %w", side, err)
+				}
 			}
 		}
-		return x.setHead(n.Meta, n.Pending)
+		if empty && err == nil {
+			err = sqlitex.ExecuteScript(x.conn, makeIndexes, nil)
+		}
+		if err != nil {
+			return err
+		}
+		return x.setHead(n.Meta, n.Pending, n.Messages)
 	})
 }
 
 // Replace makes the index hold that state and nothing else, in one transaction.
 func (x *Index) Replace(s *State) error {
 	return x.write(s.Sync, func() error {
-		// Sorting each index once is quicker than keeping them through a million inserts.
 		if err := sqlitex.ExecuteScript(x.conn, dropIndexes+"DELETE FROM file; DELETE FROM folder;", nil); err != nil {
 			return err
 		}
@@ -48,24 +64,45 @@ func (x *Index) Replace(s *State) error {
 		if err := sqlitex.ExecuteScript(x.conn, makeIndexes, nil); err != nil {
 			return err
 		}
-		return x.setHead(s.Meta, s.Pending)
+		return x.setHead(s.Meta, s.Pending, countMessages(s))
 	})
 }
 
+func countMessages(s *State) (n [2]int) {
+	for _, side := range merge.Sides {
+		seen := make(map[string]bool, len(s.Messages[side]))
+		for _, m := range s.Messages[side] {
+			seen[m] = true
+		}
+		n[side] = len(seen)
+	}
+	return n
+}
+
 func (x *Index) write(sync int, f func() error) error {
+	x.rows = nil
 	if err := x.transact(f); err != nil {
 		return fmt.Errorf("write sync %d into index %q: %w", sync, x.path, asRebuild(err))
 	}
 	return nil
 }
 
-func (x *Index) setHead(m Meta, p Pending) error {
+func (x *Index) setHead(m Meta, p Pending, messages [2]int) error {
 	p.Pairs = nil // they are in the table file
-	data, err := codec.Encode(head{m, p})
+	state, err := codec.Encode(head{m, p})
 	if err != nil {
 		return err
 	}
-	return x.exec("INSERT INTO meta (key, value) VALUES ('state', ?) ON CONFLICT DO UPDATE SET value = excluded.value", string(data))
+	counts, err := codec.Encode(messages)
+	if err != nil {
+		return err
+	}
+	for key, value := range map[string][]byte{"state": state, "messages": counts} {
+		if err := x.exec("INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value", key, string(value)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (x *Index) addTree(side merge.Side, t *tree.Tree, messages []string) error {

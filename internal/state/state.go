@@ -79,6 +79,10 @@ type Pending struct {
 	Held      []Held
 	Decisions map[string]Decided // by conflict ID: the ones still in force, "seen" included
 	Differs   []string           // messages whose bytes online are not the bytes offline
+	// Refused is what in each base snapshot can not be mail: the next one is only
+	// compared with it. RefusedMore counts what the lists have no room for.
+	Refused     [2][]tree.Refused
+	RefusedMore [2]int
 	// Rules is a fingerprint of the folder rules. With other rules every message
 	// is looked at again.
 	Rules string

@@ -11,8 +11,12 @@ import (
 
 // Stats tell what finding the changes took.
 type Stats struct {
+	Way        Way   // of [Best]
+	Failed     error // why [Best] could not go another way, for a log
 	Bytes      int64 // of the stream
 	Commands   int   // of the stream, without its end
+	Items      int   // of metadata, searched through
+	Entries    int   // names read of directories that changed
 	Names      int   // file names looked up on both sides
 	Listed     int   // files listed, because their directory was not where it is now
 	AllFolders bool  // every folder was looked at, see [Changes]
@@ -45,12 +49,18 @@ func Changes(t *Tracker, now *os.File, known Base, l tree.Layout) (tree.Changes,
 	if err := d.run(); err != nil {
 		return tree.Changes{}, Stats{}, fmt.Errorf("changes: %w", err)
 	}
-	d.stats.Refused, d.stats.RefusedMore = r.Refused()
+	c, stats := d.result()
+	return c, stats, nil
+}
+
+// result compares what has been collected.
+func (d *differ) result() (tree.Changes, Stats) {
+	d.stats.Refused, d.stats.RefusedMore = d.now.Refused()
 	slices.SortFunc(d.stats.Refused, func(a, b tree.Refused) int { return strings.Compare(a.Path, b.Path) })
 	d.stats.Refused = slices.Compact(d.stats.Refused)
 	d.before.Sort()
 	d.after.Sort()
-	return tree.Diff(&d.before, &d.after), d.stats, nil
+	return tree.Diff(&d.before, &d.after), d.stats
 }
 
 // A differ collects those parts of both trees in which they can differ, and

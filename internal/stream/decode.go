@@ -166,7 +166,7 @@ func (d *Decoder) command() (c Command, n int, err error) {
 	}
 	n = commandLen + int(body)
 	if d.offset+int64(n) > d.limits.Bytes {
-		return c, 0, fmt.Errorf("stream of more than %d bytes", d.limits.Bytes)
+		return c, 0, overLimit("receive", "stream of more than %d bytes", d.limits.Bytes)
 	}
 	b, err := d.peek(n)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -103,14 +104,41 @@ func history(t *testing.T, r *rand.Rand, l tree.Layout, kind int, all *total) {
 	}
 }
 
+// compare holds every way to the changes to what comparing two scans finds, and
+// Scan to tree.Scan.
 func compare(t *testing.T, before, now *os.File, was, is *tree.Tree, l tree.Layout, all *total) {
 	t.Helper()
-	got, stats, err := Diff(context.Background(), before, now, InMemory(was), l)
+	want := tree.Diff(was, is)
+	known := InMemory(was)
+	for _, way := range []Way{Sending, Listing, Walking, ""} {
+		got, stats, err := goWay(way, before, now, known, l)
+		if err != nil {
+			t.Errorf("%s: %v", way, err)
+			return
+		}
+		if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("-scans +%s, all folders %v:\n%s", way, stats.AllFolders, diff)
+		}
+		for _, no := range stats.Refused {
+			if !slices.Contains(is.Refused, no) {
+				t.Errorf("refused by %s, but not by the scan: %q: %s", way, no.Path, no.Why)
+			}
+		}
+		if way == Sending {
+			all.count(t, want, got, is, stats)
+		}
+	}
+	searched, err := searchScan(now, l)
 	if err != nil {
 		t.Error(err)
-		return
+	} else if diff := cmp.Diff(is, searched, cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("-tree.Scan +search:\n%s", diff)
 	}
-	want := tree.Diff(was, is)
+}
+
+// count compares, and counts what was compared.
+func (all *total) count(t *testing.T, want, got tree.Changes, is *tree.Tree, stats Stats) {
+	t.Helper()
 	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("-scans +stream, all folders %v:\n%s", stats.AllFolders, diff)
 	}
@@ -127,11 +155,24 @@ func compare(t *testing.T, before, now *os.File, was, is *tree.Tree, l tree.Layo
 	if stats.AllFolders {
 		all.allFolders++
 	}
-	all.folders += len(got.AddedFolders) + len(got.RemovedFolders)
-	all.renamed += len(got.RenamedFolders)
-	all.keywords += len(got.Keywords)
-	all.files += len(got.Added) + len(got.Removed)
+	all.folders += len(want.AddedFolders) + len(want.RemovedFolders)
+	all.renamed += len(want.RenamedFolders)
+	all.keywords += len(want.Keywords)
+	all.files += len(want.Added) + len(want.Removed)
 	all.listed += stats.Listed
+}
+
+// goWay finds the changes by one way; "" is that of Best.
+func goWay(way Way, base, now *os.File, known Base, l tree.Layout) (tree.Changes, Stats, error) {
+	ctx := context.Background()
+	if way == "" {
+		return Best(ctx, base, now, known, l)
+	}
+	seen, err := look(ctx, base, now)
+	if err != nil {
+		return tree.Changes{}, Stats{}, err
+	}
+	return way.diff(ctx, base, now, seen, known, l)
 }
 
 func open(t *testing.T, dir string) *os.File {

@@ -123,7 +123,7 @@ func (t *Tracker) make(c Command) error {
 		t.dirs = true
 	}
 	if t.unnamed++; t.unnamed > t.limits.Unnamed {
-		return fmt.Errorf("more than %d files and directories at a time without their final name", t.limits.Unnamed)
+		return overLimit("", "more than %d files and directories at a time without their final name", t.limits.Unnamed)
 	}
 	return t.place(c.Path, n)
 }
@@ -212,7 +212,7 @@ func (t *Tracker) place(path string, n *node) error {
 
 func (t *Tracker) put(d *node, name string, n *node) error {
 	if t.names++; t.names > t.limits.Names {
-		return fmt.Errorf("more than %d names in one stream", t.limits.Names)
+		return overLimit("messages", "more than %d names in one stream", t.limits.Names)
 	}
 	if d.kids == nil {
 		d.kids = map[string]*node{}

@@ -1,0 +1,155 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"snapmerge/internal/config"
+	"snapmerge/internal/host"
+	"snapmerge/merge"
+	"snapmerge/reflink"
+	"snapmerge/snapshot"
+)
+
+// A Problem is something that a sync would fail on, and how to mend it.
+type Problem = host.Problem
+
+// Connect returns the host of a mailbox's online side, and takes its lock.
+type Connect func(ctx context.Context, mb config.Mailbox) (host.Host, error)
+
+// Hosts are the machines of both sides of a mailbox, locked for one run.
+type Hosts struct {
+	Side [2]host.Host
+	// Facts are what the hosts said of their stores after they were locked.
+	Facts [2]*host.Facts
+	// Dir is home's snapshots directory, with records and journal.
+	Dir *os.File
+	// Mirrored: online is on another machine. What a sync reads of it are received
+	// copies of its snapshots, in Dir.
+	Mirrored bool
+}
+
+// OpenHosts locks both sides and looks at them. Each of a [*Problem] is an error
+// of its own, all joined; [lock.ErrLocked] if another run is at work. connect nil
+// is for an online side that is a path here; thorough is for [host.Host.Look].
+func OpenHosts(ctx context.Context, mb config.Mailbox, connect Connect, thorough bool) (*Hosts, error) {
+	h := &Hosts{}
+	if err := h.open(ctx, mb, connect, thorough); err != nil {
+		h.Close()
+		return nil, err
+	}
+	return h, nil
+}
+
+func (h *Hosts) open(ctx context.Context, mb config.Mailbox, connect Connect, thorough bool) error {
+	home := host.Open(storeOf(mb.Offline), snapshot.Offline)
+	h.Side[merge.Offline] = home
+	if err := lock(ctx, home); err != nil {
+		return err
+	}
+	if connect == nil {
+		connect = connectLocal
+	}
+	online, err := connect(ctx, mb)
+	if err != nil {
+		return err
+	}
+	h.Side[merge.Online] = online
+	_, local := online.(*host.Local)
+	h.Mirrored = !local
+	if err := h.look(ctx, mb, thorough); err != nil {
+		return err
+	}
+	h.Dir, err = os.Open(mb.Offline.Snapshots)
+	return err
+}
+
+func storeOf(s config.Store) host.Store {
+	return host.Store{Path: s.Path, Snapshots: s.Snapshots, Layout: s.Layout}
+}
+
+// lock takes a store's lock. A directory that is missing or not ours to open is
+// a problem that Look has the words for.
+func lock(ctx context.Context, l *host.Local) error {
+	err := l.Lock(ctx, 0)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+		return nil
+	}
+	return err
+}
+
+// Home returns a mailbox's home for looking at it. Nothing is locked.
+func Home(mb config.Mailbox) (host.Host, error) {
+	return current(mb.Offline, snapshot.Offline)
+}
+
+// Online returns a mailbox's online side for looking at it. Nothing is locked.
+func Online(_ context.Context, mb config.Mailbox) (host.Host, error) {
+	return current(mb.Online, snapshot.Online)
+}
+
+// current opens a store of this machine as it is now: the generation that the
+// kernel tells is that of the last commit, up to 30 s ago (btrfs(5), commit=), and
+// a change since then would be passed over.
+func current(s config.Store, side string) (host.Host, error) {
+	d, err := os.Open(s.Path)
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	if err := reflink.Syncfs(d); err != nil {
+		return nil, err
+	}
+	return host.Open(storeOf(s), side), nil
+}
+
+// connectLocal opens an online side that is a path on this machine. Both sides
+// may keep their snapshots in one directory, which is locked already then.
+func connectLocal(ctx context.Context, mb config.Mailbox) (host.Host, error) {
+	l := host.Open(storeOf(mb.Online), snapshot.Online)
+	home, err := os.Stat(mb.Offline.Snapshots)
+	online, err2 := os.Stat(mb.Online.Snapshots)
+	if err == nil && err2 == nil && os.SameFile(home, online) {
+		return l, nil
+	}
+	return l, lock(ctx, l)
+}
+
+func (h *Hosts) look(ctx context.Context, mb config.Mailbox, thorough bool) error {
+	var errs []error
+	for _, side := range []merge.Side{merge.Offline, merge.Online} {
+		f, err := h.Side[side].Look(ctx, thorough)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", side, err))
+			continue
+		}
+		h.Facts[side] = f
+		for i := range f.Problems {
+			p := &f.Problems[i]
+			switch {
+			case p.Subject != "snapmerge":
+				errs = append(errs, fmt.Errorf("mailbox %s: %s: %w", mb.Name, side, p))
+			case side == merge.Offline || h.Mirrored: // not root; here it is said once
+				errs = append(errs, p)
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Close ends both sessions.
+func (h *Hosts) Close() error {
+	var errs []error
+	if h.Dir != nil {
+		errs = append(errs, h.Dir.Close())
+	}
+	for _, s := range h.Side {
+		if s != nil {
+			errs = append(errs, s.Close())
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,32 @@
+package tree
+
+import (
+	"errors"
+	"path"
+
+	"golang.org/x/sys/unix"
+)
+
+// StillRefused reports whether an entry that was refused in an earlier snapshot
+// of the store is there and still of that kind, for whoever reads only what has
+// changed. A name that was bad stays bad.
+func (r *Reader) StillRefused(ref Refused) (bool, error) {
+	d, err := r.openIfDir(path.Dir(ref.Path))
+	if d == nil || err != nil {
+		return false, err
+	}
+	defer d.Close()
+	st, err := lstat(d, path.Base(ref.Path))
+	if errors.Is(err, unix.ENOENT) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	for _, mode := range []uint32{unix.S_IFDIR, unix.S_IFLNK, unix.S_IFIFO, unix.S_IFSOCK, unix.S_IFCHR} {
+		if ref.Why == fileType(mode) {
+			return fileType(st.Mode) == ref.Why && st.Mode&unix.S_IFMT != unix.S_IFREG, nil
+		}
+	}
+	return true, nil
+}
