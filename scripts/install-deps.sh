@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what snapmerge's tests need on Debian: btrfs, Dovecot, strace and
+# Installs what snapmerge's tests need on Debian: btrfs, Dovecot, sshd, strace and
 # the rest of the list below. Only what is missing is installed, so a second
 # run does nothing. Go itself is not installed here: go.mod says which one.
 #
@@ -17,6 +17,8 @@ packages='
 	e2fsprogs
 	make
 	mount
+	openssh-client
+	openssh-server
 	sqlite3
 	strace
 	xfsprogs
@@ -76,20 +78,20 @@ else
 fi
 
 # policy-rc.d does not keep a service from being enabled for the next boot.
-# Where Dovecot is new to the machine it is masked; the link is what
+# Where Dovecot or sshd is new to the machine it is masked; the link is what
 # "systemctl mask" makes, and works without a running systemd too.
-case " $missing " in
-*" dovecot-core "*)
-	for unit in dovecot.service dovecot.socket; do
+mask() {
+	for unit in "$@"; do
 		link=/etc/systemd/system/$unit
 		if [ ! -e "$link" ] && [ ! -L "$link" ]; then
 			mkdir -p /etc/systemd/system
 			ln -s /dev/null "$link"
-			say "masked $unit (to run Dovecot as a service: systemctl unmask $unit)"
+			say "masked $unit (to run it as a service: systemctl unmask $unit)"
 		fi
 	done
-	;;
-esac
+}
+case " $missing " in *" dovecot-core "*) mask dovecot.service dovecot.socket ;; esac
+case " $missing " in *" openssh-server "*) mask ssh.service ssh.socket ;; esac
 
 export DEBIAN_FRONTEND=noninteractive
 install() { apt-get install -y --no-install-recommends $missing; }

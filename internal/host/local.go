@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -154,7 +155,12 @@ func (l *Local) Send(_ context.Context, name, parent string) (io.ReadCloser, err
 	}
 	s := &sending{File: r, done: make(chan error, 1)}
 	go func() {
+		stop := func() {}
+		if from == nil {
+			stop = snapshot.Prefetch(snap, &s.sent)
+		}
 		err := snapshot.Send(snap, from, snapshot.SendFlags{}, w)
+		stop()
 		w.Close()
 		snap.Close()
 		from.Close()
@@ -167,11 +173,13 @@ func (l *Local) Send(_ context.Context, name, parent string) (io.ReadCloser, err
 type sending struct {
 	*os.File
 	done chan error
+	sent atomic.Int64
 }
 
 // Read reports at the end why the kernel ended.
 func (s *sending) Read(p []byte) (int, error) {
 	n, err := s.File.Read(p)
+	s.sent.Add(int64(max(n, 0)))
 	if err == io.EOF && s.done != nil {
 		if sent := <-s.done; sent != nil {
 			err = sent

@@ -3,7 +3,10 @@ package remote
 import (
 	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -25,16 +28,20 @@ func step(op apply.Op) host.Step {
 // A sync's worth of verbs: look, freeze, a full send, changes, an increment, prune. Each
 // does what host.Local does on this machine.
 func TestVerbs(t *testing.T) {
-	ctx := context.Background()
 	w := newWorld(t, 3)
-	c := session(t, w)
+	everyVerb(t, w, session(t, w), "v1.2.3")
+}
+
+// everyVerb wants three mails in the world, and no snapshot.
+func everyVerb(t *testing.T, w *world, c *Client, version string) {
+	ctx := context.Background()
 	local := host.Open(w.store, snapshot.Online)
 
 	f, err := c.Look(ctx, true)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if f.Mails != 3 || f.Folders != 2 || f.Version != "v1.2.3" || f.Free == 0 || len(f.Snapshots) > 0 || len(f.Problems) > 0 {
+	if f.Mails != 3 || f.Folders != 2 || f.Version != version || f.Free == 0 || len(f.Snapshots) > 0 || len(f.Problems) > 0 {
 		t.Errorf("look: %+v", f)
 	}
 	frozen, err := c.Freeze(ctx, "online.1")
@@ -114,4 +121,58 @@ func compareSend(t *testing.T, a, b host.Host, name, parent string) {
 	if !bytes.Equal(got[0], got[1]) || len(got[0]) < 100 {
 		t.Errorf("send %s from %q: %d bytes and %d bytes", name, parent, len(got[0]), len(got[1]))
 	}
+}
+
+// A verb is one call of a client, for tests that break it. Each can be made any
+// number of times in a world that was prepared.
+type verb struct {
+	name string
+	do   func(*Client) error
+}
+
+// prepare takes the snapshots that the verbs want.
+func prepare(t testing.TB, w *world) {
+	t.Helper()
+	h := host.Open(w.store, snapshot.Online)
+	defer h.Close()
+	if _, err := h.Freeze(context.Background(), "online.1"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (w *world) verbs() []verb {
+	ctx := context.Background()
+	return []verb{
+		{verbLook, func(c *Client) error { _, err := c.Look(ctx, true); return err }},
+		{verbFreeze, func(c *Client) error {
+			// Whatever a broken call has left is in the way, and that is told.
+			_, err := c.Freeze(ctx, "online.2")
+			if errors.Is(err, fs.ErrExist) {
+				err = nil
+			}
+			return err
+		}},
+		{verbSend, func(c *Client) error {
+			r, err := c.Send(ctx, "online.1", "")
+			if err != nil {
+				return err
+			}
+			_, err = io.Copy(io.Discard, r)
+			return errors.Join(err, r.Close())
+		}},
+		{verbApply, func(c *Client) error {
+			return c.Apply(ctx, host.Batch{Snapshot: "online.1", Steps: w.manySteps(), Unlock: []string{"work"}, Sync: true}, func(int, apply.Result) {})
+		}},
+		{verbPrune, func(c *Client) error { return c.Prune(ctx, []string{"online.2", "online.3"}) }},
+	}
+}
+
+// manySteps give flags to 200 mails, or find them changed.
+func (w *world) manySteps() (steps []host.Step) {
+	for i := range 200 {
+		from := tree.File{Folder: "INBOX", Name: mailName(i)}
+		steps = append(steps, step(apply.Op{Kind: apply.Rename, From: from,
+			To: apply.Target{Folder: "INBOX", Unique: fmt.Sprintf("1700000000.M%dP1.mx", i), Flags: tree.Flagged, Keywords: []string{"a"}}}))
+	}
+	return steps
 }
