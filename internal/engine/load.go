@@ -40,6 +40,9 @@ func (r *run) load(ctx context.Context, stateDir string) error {
 	if err := r.loadState(rec, len(damaged) > 0); err != nil {
 		return err
 	}
+	if err := r.index.BeginReading(); err != nil {
+		return err
+	}
 	for _, side := range merge.Sides {
 		r.base[side] = newBase(r.index, side)
 	}
