@@ -6,6 +6,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"snapmerge/internal/stream"
 )
 
 // confine takes from this thread all that a receiver does not need, and then has
@@ -59,7 +61,7 @@ func confine(j job) error {
 func setLimits(j job) error {
 	message := j.Limits.Message
 	if message == 0 {
-		message = 1 << 40
+		message = stream.DefaultReceiveLimits.Message
 	}
 	for _, l := range []struct{ what, max uint64 }{
 		{unix.RLIMIT_CORE, 0},

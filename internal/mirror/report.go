@@ -56,7 +56,7 @@ func newReport(stats stream.ReceiveStats, err error) report {
 			r.Kind = k
 		}
 	}
-	r.Text = r.Text[:min(len(r.Text), maxText)]
+	r.Text = strings.ToValidUTF8(r.Text[:min(len(r.Text), maxText)], "?")
 	return r
 }
 
@@ -67,11 +67,24 @@ func (r report) stats() stream.ReceiveStats {
 // err returns the error that a report tells of. Its text is the child's, so it is
 // quoted where it could do harm to a terminal.
 func (r report) err() error {
-	err := sentinels[r.Kind]
-	if r.Kind == kindEnded {
-		err = fmt.Errorf("%w: %w", err, io.ErrUnexpectedEOF)
+	text := printable(r.Text)
+	if r.Kind == kindStream || r.Kind == kindEnded { // the others say so themselves
+		text = sentinels[r.Kind].Error() + ": " + text
 	}
-	return fmt.Errorf("%w: %s", err, printable(r.Text))
+	return &toldError{text, r.Kind}
+}
+
+// A toldError is an error of the child's.
+type toldError struct {
+	text string
+	kind kind
+}
+
+func (e *toldError) Error() string { return e.text }
+
+// Is makes it the error of its kind.
+func (e *toldError) Is(target error) bool {
+	return target == sentinels[e.kind] || e.kind == kindEnded && target == io.ErrUnexpectedEOF
 }
 
 func printable(s string) string {
@@ -120,7 +133,7 @@ func decodeReport(b []byte) (r report, err error) {
 	}
 	_, failed := sentinels[r.Kind]
 	switch {
-	case !failed && r.Kind != kindDone, failed != (r.Text != ""), len(r.Text) > 2*maxText: // JSON makes three bytes of a bad one
+	case !failed && r.Kind != kindDone, failed != (r.Text != ""), len(r.Text) > maxText:
 		return report{}, errors.New("report: makes no sense")
 	case r.Bytes < 0 || r.Commands < 0 || r.Data < 0 || r.Refused < 0:
 		return report{}, errors.New("report: negative number")
