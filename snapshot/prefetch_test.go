@@ -18,9 +18,9 @@ import (
 	"snapmerge/internal/btrfstest"
 )
 
-// mails makes n files of random bytes in three directories, of a size between
+// manyMails makes n files of random bytes in three directories, of a size between
 // that of an inline extent and 20 KiB.
-func mails(t testing.TB, dir string, n int) {
+func manyMails(t testing.TB, dir string, n int) {
 	t.Helper()
 	r := rand.New(rand.NewPCG(1, 1))
 	data := make([]byte, 24<<10)
@@ -49,7 +49,7 @@ func mails(t testing.TB, dir string, n int) {
 func TestOpenInode(t *testing.T) {
 	fs := btrfstest.Shared(t)
 	live := fs.Subvolume(t, "live")
-	mails(t, live, 300)
+	manyMails(t, live, 300)
 	snap, err := os.Open(fs.Snapshot(t, live, "snap"))
 	if err != nil {
 		t.Fatal(err)
@@ -96,7 +96,7 @@ func TestOpenInode(t *testing.T) {
 func TestPrefetch(t *testing.T) {
 	fs := btrfstest.Shared(t)
 	live := fs.Subvolume(t, "live")
-	mails(t, live, 1000)
+	manyMails(t, live, 1000)
 	snap, err := os.Open(fs.Snapshot(t, live, "snap"))
 	if err != nil {
 		t.Fatal(err)
@@ -216,7 +216,7 @@ func dropCaches(t testing.TB) {
 func BenchmarkSendCold(b *testing.B) {
 	fs := btrfstest.New(b)
 	live := fs.Subvolume(b, "live")
-	mails(b, live, 20000)
+	manyMails(b, live, 20000)
 	snap, err := os.Open(fs.Snapshot(b, live, "snap"))
 	if err != nil {
 		b.Fatal(err)

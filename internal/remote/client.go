@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"syscall"
 	"time"
 
 	"snapmerge/internal/host"
@@ -113,20 +114,20 @@ func (c *Client) noHello(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("online %q: %w", c.opts.Host, context.Cause(ctx))
 	}
-	if noise, ok := errors.AsType[*noiseError](err); ok {
-		return fmt.Errorf("online %q: no agent answers there: %w", c.opts.Host, noise)
+	silent := errors.Is(err, errSilent) || errors.Is(err, errIdle)
+	if !silent && !ended(err) {
+		return fmt.Errorf("online %q: no agent answers there: %w", c.opts.Host, err)
 	}
 	c.fail(err)
 	c.conn.close(time.Second) // that it can say why
 	said, status := c.conn.said(), c.conn.exited()
-	if said == "" {
+	switch {
+	case status >= 0 && status != 255:
+		return fmt.Errorf("online %q: the agent %q did not start%s", c.opts.Host, c.opts.Agent, quoted(said))
+	case silent && status < 0:
+		said = fmt.Sprintf("no answer within %v", min(c.timing.Dial, c.timing.Silence)) + quoted(said)
+	case said == "":
 		said = c.why(err)
-	}
-	if status >= 0 && status != 255 {
-		return fmt.Errorf("online %q: the agent %q did not start: %s", c.opts.Host, c.opts.Agent, said)
-	}
-	if !errors.Is(err, io.EOF) && status != 255 {
-		said = fmt.Sprintf("no answer within %v", min(c.timing.Dial, c.timing.Silence)) + quoted(c.conn.said())
 	}
 	return fmt.Errorf("online %q %w: %s", c.opts.Host, ErrUnreachable, said)
 }
@@ -138,10 +139,15 @@ func quoted(said string) string {
 	return ""
 }
 
+// ended: the other side has closed the connection.
+func ended(err error) bool {
+	return errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) || errors.Is(err, syscall.EPIPE)
+}
+
 // why is the text of an error of the link.
 func (c *Client) why(err error) string {
 	switch {
-	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+	case ended(err):
 		return "the far end closed the connection"
 	case errors.Is(err, errSilent):
 		return fmt.Sprintf("nothing came for %v", c.timing.Silence)

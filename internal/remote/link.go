@@ -13,6 +13,9 @@ import (
 // errSilent: the other side may be there, but no frame came in time.
 var errSilent = errors.New("nothing came from the far end for too long")
 
+// errIdle: beats came, but nothing else.
+var errIdle = errors.New("the far end lives, but has done nothing")
+
 // A link is one end of a connection: a goroutine that reads and one that writes,
 // until ctx ends, whose cause then is what went wrong. A frame that nobody takes
 // keeps the reader from reading the next one.
@@ -154,7 +157,7 @@ func (l *link) recv(ctx context.Context, limit time.Duration) (frame, error) {
 	case <-ctx.Done():
 		return frame{}, context.Cause(ctx)
 	case <-late:
-		err := fmt.Errorf("the far end lives, but has done nothing for %v", limit)
+		err := fmt.Errorf("%w for %v", errIdle, limit)
 		l.fail(err)
 		return frame{}, err
 	}

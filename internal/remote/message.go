@@ -22,11 +22,11 @@ type hello struct {
 	Version  string // of the program
 	Protocol int
 	// Of the client: the mailbox, and where its store is as its configuration says.
-	Mailbox   string
-	Path      string
-	Snapshots string
-	Layout    string // "maildir++" or "fs"
-	UTF8      bool
+	Mailbox   string `json:",omitempty"`
+	Path      string `json:",omitempty"`
+	Snapshots string `json:",omitempty"`
+	Layout    string `json:",omitempty"` // "maildir++" or "fs"
+	UTF8      bool   `json:",omitempty"`
 }
 
 // verbs are all that an agent does.

@@ -132,8 +132,8 @@ func (p *process) said() string {
 	out := ""
 	select {
 	case <-p.done:
-		if p.err != nil {
-			out = p.err.Error()
+		if p.exited() > 0 { // and was not killed by us
+			out = "ssh: " + p.err.Error()
 		}
 	default:
 	}
@@ -169,7 +169,7 @@ type tail struct {
 }
 
 // maxTail is enough for the last lines: what went wrong is said last.
-const maxTail = 1000
+const maxTail = 500
 
 // Write implements [io.Writer].
 func (t *tail) Write(p []byte) (int, error) {

@@ -151,17 +151,17 @@ func TestDialErrors(t *testing.T) {
 		want        string // in the error's text
 	}{
 		{"no route", with(good, func(o *Options) { o.Host = "wrong-port" }), true,
-			`online "wrong-port" cannot be reached: exit status 255: "ssh: connect to host 127.0.0.1 port`},
+			`online "wrong-port" cannot be reached: ssh: exit status 255: "ssh: connect to host 127.0.0.1 port`},
 		{"key unknown", with(good, func(o *Options) { o.Host = "wrong-key" }), true, `Permission denied (publickey)`},
 		{"another host", with(good, func(o *Options) { o.Host = "wrong-host-key" }), true, `Host key verification failed`},
 		{"no such name", with(good, func(o *Options) { o.SSH, o.Host = "ssh -F none", "no-such-host.invalid" }), true,
-			`cannot be reached: exit status 255: "ssh: Could not resolve hostname`},
+			`cannot be reached: ssh: exit status 255: "ssh: Could not resolve hostname`},
 		{"hung", quick(with(good, func(o *Options) { o.SSH, o.Host = sshtest.Hung(t), "127.0.0.1" })), true,
 			`online "127.0.0.1" cannot be reached: no answer within 1s`},
 		{"no ssh", with(good, func(o *Options) { o.SSH = "no-such-ssh" }), true,
 			`cannot be reached: exec: "no-such-ssh": executable file not found in $PATH`},
 		{"no agent", with(plain, func(o *Options) { o.Agent = "no-such-agent" }), false,
-			`online "mx": the agent "no-such-agent" did not start: exit status 127: "`},
+			`online "mx": the agent "no-such-agent" did not start: ssh: exit status 127: "`},
 		{"noise", noisy, false, `online "mx": no agent answers there: the far end said: "Last login: yesterday\nsnapmerge agent`},
 		{"other program", with(plain, func(o *Options) { o.Agent = "/bin/echo" }), false, `the far end said: "agent --mailbox chris\n"`},
 		{"no hello", quick(mute), true, `cannot be reached: no answer within 1s`},
@@ -171,7 +171,10 @@ func TestDialErrors(t *testing.T) {
 		{"shell", with(good, func(o *Options) { o.Agent = "snapmerge;reboot" }), false, `is no name of a program`},
 	} {
 		begun := time.Now()
-		_, err := Dial(context.Background(), c.opts)
+		client, err := Dial(context.Background(), c.opts)
+		if client != nil {
+			client.Close()
+		}
 		if err == nil || !strings.Contains(err.Error(), c.want) || errors.Is(err, ErrUnreachable) != c.unreachable {
 			t.Errorf("%s: got %v, want %s, unreachable %v", c.name, err, c.want, c.unreachable)
 		}

@@ -20,7 +20,7 @@ func TestMain(m *testing.M) { btrfstest.Main(m) }
 
 // short is the Timing of tests that wait for nothing.
 var short = Timing{
-	Beat: 20 * time.Millisecond, Silence: 2 * time.Second, Progress: 5 * time.Second,
+	Beat: 20 * time.Millisecond, Silence: time.Second, Progress: 5 * time.Second,
 	Dial: 5 * time.Second, Lock: 5 * time.Second, Grace: 5 * time.Second,
 }
 
@@ -71,6 +71,7 @@ type pipe struct {
 	done               chan struct{} // the agent has ended
 	err                error
 	once               sync.Once
+	hold               chan struct{} // an impostor goes when it is closed
 }
 
 // dialPipe connects to an agent that runs over two kernel pipes, as under sshd.
@@ -95,7 +96,15 @@ func newPipe(t testing.TB) *pipe {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &pipe{toAgent: inW, fromAgent: outR, agentIn: inR, agentOut: outW, done: make(chan struct{})}
+	return &pipe{toAgent: inW, fromAgent: outR, agentIn: inR, agentOut: outW, done: make(chan struct{}), hold: make(chan struct{})}
+}
+
+// release lets an impostor go.
+func (p *pipe) release() {
+	close(p.hold)
+	p.close(0)
+	<-p.done
+	p.agentIn.Close()
 }
 
 func (p *pipe) said() string { return "" }

@@ -48,6 +48,8 @@ UseDNS no
 const clientConfig = `
 Host wrong-key
 	IdentityFile @DIR@/stranger
+Host * !wrong-key
+	IdentityFile @DIR@/user
 Host wrong-host-key
 	UserKnownHostsFile @DIR@/known_hosts_wrong
 Host wrong-port
@@ -56,7 +58,6 @@ Host *
 	HostName 127.0.0.1
 	Port @PORT@
 	User root
-	IdentityFile @DIR@/user
 	IdentitiesOnly yes
 	IdentityAgent none
 	UserKnownHostsFile @DIR@/known_hosts
