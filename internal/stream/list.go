@@ -15,15 +15,14 @@ import (
 // touched: so the names in those cur/ and new/ are read in both snapshots, without
 // a stat, and compared.
 //
-// No directory need be where it was: all folders are looked at, and cur/ and new/
-// of one folder are told by their inode numbers.
+// No directory need be where it was: all folders are looked at, and told by their
+// inode numbers.
 type lister struct {
 	*differ
-	was   *tree.Reader // of base
-	names *snapshot.Search
-	seen  *touched
-	is    map[lookup]*snapshot.Inode // the touched names in pairs of directories
-	here  map[lookup]bool            // new names that are not among them: of directories and nested subvolumes
+	was  *tree.Reader // of base
+	seen *touched
+	is   map[lookup]*snapshot.Inode // the touched names in pairs of directories
+	here map[lookup]bool            // new names that are not among them: of directories and nested subvolumes
 }
 
 // list returns what [Diff] returns.
@@ -43,9 +42,8 @@ func list(base, now *os.File, seen *touched, known Base, l tree.Layout) (tree.Ch
 	d.stats.AllFolders, d.stats.Items = true, seen.items
 	n := &lister{
 		differ: d, was: was, seen: seen,
-		names: snapshot.NewSearch(base, snapshot.Key{}, snapshot.Key{}, 0),
-		is:    make(map[lookup]*snapshot.Inode, len(seen.names)),
-		here:  map[lookup]bool{},
+		is:   make(map[lookup]*snapshot.Inode, len(seen.names)),
+		here: map[lookup]bool{},
 	}
 	if err := n.run(); err != nil {
 		return tree.Changes{}, Stats{}, err
@@ -54,9 +52,8 @@ func list(base, now *os.File, seen *touched, known Base, l tree.Layout) (tree.Ch
 	return c, stats, nil
 }
 
-// run compares the folders, as allFolders does, and the names in their cur/ and
-// new/ if they are the same directories. The others are listed, each side for
-// itself.
+// run compares the folders, as allFolders does, and the names in the cur/ and new/
+// of those that are in both. The others are listed, each side for itself.
 func (n *lister) run() (err error) {
 	var dirs []tree.MailDir
 	if n.before.Folders, err = n.known.Folders(); err != nil {
@@ -65,10 +62,7 @@ func (n *lister) run() (err error) {
 	if n.after.Folders, dirs, err = n.now.Dirs(); err != nil {
 		return err
 	}
-	same, err := n.pairDirs(dirs)
-	if err != nil {
-		return err
-	}
+	same := n.pairDirs(dirs)
 	for _, t := range n.seen.names {
 		if m, ok := same[t.dir]; ok {
 			n.is[lookup{m, t.name}] = t.ino
@@ -94,9 +88,10 @@ func (n *lister) run() (err error) {
 	return n.lookUp()
 }
 
-// pairDirs pairs those cur/ and new/ that were that of the same folder in base,
-// and returns by inode number which they were.
-func (n *lister) pairDirs(dirs []tree.MailDir) (map[uint64]mailDir, error) {
+// pairDirs pairs all cur/ and new/ of folders that were in base, and returns by
+// inode number what they were there. One that has come there from elsewhere was
+// touched by that, so its names will be compared with what was there before.
+func (n *lister) pairDirs(dirs []tree.MailDir) map[uint64]mailDir {
 	was := make(map[uint64]string, len(n.before.Folders))
 	for _, f := range n.before.Folders {
 		was[f.Ino] = f.Name
@@ -107,41 +102,12 @@ func (n *lister) pairDirs(dirs []tree.MailDir) (map[uint64]mailDir, error) {
 	}
 	same := make(map[uint64]mailDir, len(dirs))
 	for _, dir := range dirs {
-		folder, ok := was[is[dir.Folder]]
-		if !ok {
-			continue
-		}
-		m := mailDir{folder, dir.New}
-		ok, err := n.wasIn(dir.Ino, is[dir.Folder], tree.File{New: dir.New}.Dir())
-		if err != nil {
-			return nil, err
-		}
-		if ok {
-			same[dir.Ino] = m
-			n.pair(m, dir.Folder, nil)
+		if folder, ok := was[is[dir.Folder]]; ok {
+			same[dir.Ino] = mailDir{folder, dir.New}
+			n.pair(same[dir.Ino], dir.Folder, nil)
 		}
 	}
-	return same, nil
-}
-
-// wasIn reports whether in base the inode ino had that name in the directory dir.
-func (n *lister) wasIn(ino, dir uint64, name string) (ok bool, err error) {
-	n.names.Restart(namesOf(ino))
-	for {
-		item, err := n.names.Next()
-		if err == io.EOF {
-			return ok, nil
-		}
-		if err == nil {
-			err = item.Refs(func(in uint64, as []byte) error {
-				ok = ok || in == dir && string(as) == name
-				return nil
-			})
-		}
-		if err != nil {
-			return false, err
-		}
-	}
+	return same
 }
 
 // lookUp works the queue off. The search has what is there now.

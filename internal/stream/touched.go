@@ -109,7 +109,8 @@ func (t *toucher) finish() error {
 		return nil
 	}
 	t.names = t.names[:t.had]
-	t.refs.Restart(namesOf(t.ino.Ino))
+	t.refs.Restart(snapshot.Key{Object: t.ino.Ino, Type: snapshot.InodeRefType},
+		snapshot.Key{Object: t.ino.Ino, Type: snapshot.ExtRefType, Offset: snapshot.MaxKey.Offset})
 	for {
 		item, err := t.refs.Next()
 		if err == io.EOF {
@@ -122,10 +123,4 @@ func (t *toucher) finish() error {
 			return err
 		}
 	}
-}
-
-// namesOf returns the range of an inode's names.
-func namesOf(ino uint64) (from, to snapshot.Key) {
-	return snapshot.Key{Object: ino, Type: snapshot.InodeRefType},
-		snapshot.Key{Object: ino, Type: snapshot.ExtRefType, Offset: snapshot.MaxKey.Offset}
 }
