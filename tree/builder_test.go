@@ -149,6 +149,9 @@ func TestEntries(t *testing.T) {
 		if err := unix.Lstat(filepath.Join(live, "cur", n.Name()), &st); err != nil {
 			t.Fatal(err)
 		}
+		if st.Mode&unix.S_IFMT == unix.S_IFDIR {
+			st.Ino = 0
+		}
 		if n.Name() != ".hidden" {
 			want[n.Name()] = st.Ino
 		}

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -79,11 +80,8 @@ func (s *benchStore) change(b *testing.B, n int) {
 		to := ""
 		switch p := s.r.IntN(100); {
 		case p < 55:
-			to = from + "S"
-			if len(from)%2 == 0 {
-				to = from[:len(from)-1]
-			}
-			if from[len(from)-1] == ',' {
+			var seen bool
+			if to, seen = strings.CutSuffix(from, "S"); !seen {
 				to = from + "S"
 			}
 		case p < 70:

@@ -167,7 +167,8 @@ func (n *lister) compare(m mailDir, to string) error {
 		n.stats.Entries++
 		switch {
 		case was.end:
-			if q := (lookup{m, string(is.name)}); gone[q.name] == is.ino {
+			q := lookup{m, string(is.name)}
+			if ino, ok := gone[q.name]; ok && ino == is.ino {
 				delete(gone, q.name)
 			} else if n.is[q] == nil {
 				n.here[q] = true
