@@ -140,11 +140,14 @@ func (p *Policy) For(folder string) Effective {
 
 // rule returns the first rule whose pattern matches, or nil.
 func (p *Policy) rule(folder string) *Rule {
-	i := slices.IndexFunc(p.Rules, func(r Rule) bool { return Match(r.Match, folder) })
-	if i < 0 {
-		return nil
+	if i := p.match(folder); i >= 0 {
+		return &p.Rules[i]
 	}
-	return &p.Rules[i]
+	return nil
+}
+
+func (p *Policy) match(folder string) int {
+	return slices.IndexFunc(p.Rules, func(r Rule) bool { return Match(r.Match, folder) })
 }
 
 func set[T any](dst, src *T) {

@@ -15,7 +15,7 @@ import (
 func TestRaced(t *testing.T) {
 	seed := seeded(t)
 	raced := 0
-	for i := range cases(t, 50_000) {
+	for i := range cases(t, 25_000) {
 		d := dice{rand.New(rand.NewPCG(seed, uint64(i)))}
 		in, p := d.input(), d.policy()
 		p.MaxDeletions = 1000 // a deletion that raced would be counted twice
@@ -75,7 +75,7 @@ func TestUserInBetween(t *testing.T) {
 	seed := seeded(t)
 	p := Policy{DeletedOnline: Hold, DeletedOffline: Apply, MaxDeletions: 100, Now: clock}
 	const letters = tree.Seen | tree.Flagged | 1<<('R'-'A')
-	for i := range cases(t, 50_000) {
+	for i := range cases(t, 25_000) {
 		d := dice{rand.New(rand.NewPCG(seed, uint64(i)))}
 		base := at("A", "S", "work")
 		base.Flags = d.flags() & letters

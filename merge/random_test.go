@@ -238,7 +238,7 @@ func (d dice) fill(in *Input) {
 // waiting deletions, full keyword tables, answers good and stale.
 func TestRandom(t *testing.T) {
 	seed := seeded(t)
-	n := cases(t, 1_000_000)
+	n := cases(t, 300_000)
 	if testing.Short() {
 		n = min(n, 50_000)
 	}
