@@ -106,7 +106,7 @@ func digits(s string, letter byte) (n int, rest string, ok bool) {
 // period returns the first day of the period that t lies in, as a civil date:
 // a year, a month or a day, whatever is the finest in the pattern. Periods are
 // compared as such dates: March of last year is not March of this one, although
-// "%m" names both "03".
+// %m names both 03.
 func (p Pattern) period(t time.Time) time.Time {
 	y, m, d := t.Date()
 	if !strings.Contains(string(p), "%d") {
