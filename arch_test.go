@@ -38,6 +38,7 @@ var arrows = map[string]string{
 	"internal/apply":  "golang.org/x/sys/unix ours:reflink ours:tree",
 	"internal/config": "github.com/pelletier/go-toml/v2 github.com/pelletier/go-toml/v2/unstable ours:merge ours:snapshot ours:tree",
 	"internal/engine": "golang.org/x/sys/unix ours:internal/apply ours:internal/config ours:internal/host ours:internal/mirror ours:internal/state ours:internal/stream ours:merge ours:reflink ours:snapshot ours:tree",
+	"internal/sender": "",
 	"internal/report": "ours:internal/engine ours:internal/state ours:merge ours:tree",
 	"cmd/snapmerge": "github.com/spf13/pflag golang.org/x/sys/unix golang.org/x/term " +
 		"ours:internal/config ours:internal/engine ours:internal/host ours:internal/lock ours:internal/mirror ours:internal/remote ours:internal/report ours:internal/state ours:merge ours:snapshot ours:tree",

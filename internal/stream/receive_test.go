@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
@@ -109,23 +108,6 @@ func cases(t *testing.T, n int) int {
 			t.Fatalf("SNAPMERGE_CASES: %v", err)
 		}
 	}
-	return n
-}
-
-// seeded returns 1, or what SNAPMERGE_SEED says, a number or "random".
-func seeded(t *testing.T) uint64 {
-	n := uint64(1)
-	switch s := os.Getenv("SNAPMERGE_SEED"); s {
-	case "":
-	case "random":
-		n = uint64(time.Now().UnixNano())
-	default:
-		var err error
-		if n, err = strconv.ParseUint(s, 10, 64); err != nil {
-			t.Fatalf("SNAPMERGE_SEED: %v", err)
-		}
-	}
-	t.Logf("SNAPMERGE_SEED=%d", n)
 	return n
 }
 
