@@ -18,8 +18,8 @@ const (
 
 // minABI is the version of Landlock that is needed, of Linux 5.19: version 1
 // forbids every link and rename from one directory to another, which is how mail
-// moves. Version 2 does not judge truncate(2), but the child's root directory has
-// no file outside the new mirror that it may write to and that is worth it.
+// moves. Before version 3 (Linux 6.2) truncate(2) is not judged: there a child that
+// a stream has got the better of could empty the records beside the snapshots.
 const minABI = 2
 
 // handled returns all that a version of Landlock can forbid, of what was known up
