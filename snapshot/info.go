@@ -29,8 +29,11 @@ func (u UUID) MarshalText() ([]byte, error) { return []byte(u.String()), nil }
 // UnmarshalText reads what String makes, and nothing else.
 func (u *UUID) UnmarshalText(text []byte) error {
 	var v UUID
-	n, err := hex.Decode(v[:], bytes.ReplaceAll(text, []byte("-"), nil))
-	if err != nil || n != len(v) || v.String() != string(text) {
+	digits := bytes.ReplaceAll(text, []byte("-"), nil)
+	if len(digits) != hex.EncodedLen(len(v)) {
+		return fmt.Errorf("%q is no UUID", text)
+	}
+	if _, err := hex.Decode(v[:], digits); err != nil || v.String() != string(text) {
 		return fmt.Errorf("%q is no UUID", text)
 	}
 	*u = v

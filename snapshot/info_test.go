@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 	"unsafe"
@@ -111,6 +112,22 @@ func TestReadRefuses(t *testing.T) {
 	} {
 		if info, err := Read(path); !errors.Is(err, want) || info != (Info{}) {
 			t.Errorf("%s: %+v, error %v, want %v", path, info, err, want)
+		}
+	}
+}
+
+// A UUID may come from the other host: whatever the text, it is an error or what
+// String makes.
+func TestUUIDText(t *testing.T) {
+	const good = "01020304-0506-0708-090a-0b0c0d0e0f10"
+	var u UUID
+	if err := u.UnmarshalText([]byte(good)); err != nil || u.String() != good {
+		t.Errorf("%v, %v", u, err)
+	}
+	for _, bad := range []string{"", "-", good[1:], good + "0", good + good, good[:35] + "g", strings.ReplaceAll(good, "-", ""),
+		strings.ToUpper(good), strings.Repeat("0", 40), strings.Repeat("-", 36)} {
+		if err := u.UnmarshalText([]byte(bad)); err == nil || u.String() != good {
+			t.Errorf("%q: %v, %v", bad, u, err)
 		}
 	}
 }

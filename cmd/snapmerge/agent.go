@@ -21,9 +21,9 @@ const agentUsage = `Usage:
 
 The far end of a sync: snapmerge at home starts it over ssh, where the online
 store is on another machine, and talks to it over standard input and output. It
-is not for use by hand. It takes and deletes snapshots of the store, sends
-them, and moves, flags and removes mail that home names; it does nothing else, and runs
-no other program. It must run as root.
+is not for use by hand. It takes, sends and deletes snapshots of the store, makes
+and removes folders, and copies, moves, flags and removes mail. It does nothing
+else, and runs no other program. It must run as root.
 
     --mailbox NAME       the mailbox that is served
     --path DIR           its Maildir, a btrfs subvolume
@@ -34,12 +34,10 @@ no other program. It must run as root.
                          (default /etc/snapmerge/snapmerge.toml); every mailbox
                          in it with [mailbox.NAME.online] is served, or the named one
 
-What ssh was told to run (SSH_ORIGINAL_COMMAND) is not looked at. So the key
-that home uses can be restricted to this one command, in
-/root/.ssh/authorized_keys here, on one line:
+What ssh was told to run (SSH_ORIGINAL_COMMAND) is not looked at, so home's key
+can be restricted to this one command. In /root/.ssh/authorized_keys here:
 
-    restrict,command="snapmerge agent --mailbox chris --path /srv/mail/chris
-    --snapshots /srv/mail/.snapmerge/chris" ssh-ed25519 AAAA... root@home
+    restrict,command="snapmerge agent --mailbox chris --path /srv/mail/chris --snapshots /srv/mail/.snapmerge/chris" ssh-ed25519 AAAA... root@home
 
 EXIT STATUS
     0    home has closed the connection

@@ -29,6 +29,7 @@ const usage = `Usage:
     snapmerge log        [N]                 past syncs, or one in full
     snapmerge merge-tree ONLINE-BASE ONLINE OFFLINE-BASE OFFLINE
                                              the planner alone, on tables of text
+    snapmerge agent                          the far end of a sync over ssh, not run by hand
     snapmerge help       [COMMAND]
 
 Options of every command:

@@ -54,7 +54,7 @@ func Serve(ctx context.Context, cfg AgentConfig, in io.Reader, out io.Writer) er
 			c.Close()
 		}
 	}
-	if errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+	if err == io.EOF {
 		return nil
 	}
 	return err
@@ -88,7 +88,7 @@ func (a *agent) serve(cfg AgentConfig) error {
 		return differ(cfg.Version, h)
 	}
 	if err := a.open(cfg, h); err != nil {
-		return errors.Join(err, sendJSON(a.link, kindEnd, endOf(err)))
+		return a.bye(err)
 	}
 	defer a.store.Close()
 	if err := sendJSON(a.link, kindEnd, end{}); err != nil {
@@ -111,8 +111,13 @@ func (a *agent) serve(cfg AgentConfig) error {
 
 // refuse tells a client that does not keep to the protocol, and ends.
 func (a *agent) refuse(err error) error {
-	err = fmt.Errorf("refused: %w", err)
-	return errors.Join(err, sendJSON(a.link, kindEnd, endOf(err)))
+	return a.bye(fmt.Errorf("refused: %w", err))
+}
+
+// bye tells the client why the session ends, if it can still be told.
+func (a *agent) bye(err error) error {
+	_ = sendJSON(a.link, kindEnd, endOf(err))
+	return err
 }
 
 // readHello reads the other side's hello, of whatever version.

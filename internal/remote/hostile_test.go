@@ -235,7 +235,7 @@ func TestHostileAgentForever(t *testing.T) {
 		}
 	})
 	t.Run("problems", func(t *testing.T) {
-		p := wire('P', `{"Subject":"/","Text":"`+strings.Repeat("x", 10000)+`","Mend":"rm -rf /"}`)
+		p := wire('P', `{"Subject":"/","Text":"`+strings.Repeat("x", 2000)+`","Mend":"rm -rf /"}`)
 		err := hostileAgent(t, good, p, true, func(c *Client) error { _, err := c.Look(context.Background(), false); return err })
 		if err == nil || !strings.Contains(err.Error(), "more than 1000 problems") {
 			t.Error(err)

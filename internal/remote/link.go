@@ -91,30 +91,31 @@ func (l *link) read(r io.Reader) error {
 	}
 }
 
-// write writes what send hands over, and beats.
+// write writes what send hands over, and beats. That writing fails does not end
+// the link: why the other side has closed it may still be on its way here. Every
+// send fails then.
 func (l *link) write(w io.Writer, first []byte) error {
-	if _, err := w.Write(first); err != nil {
-		return err
-	}
-	close(l.said)
 	beat, err := appendFrame(nil, kindBeat, nil)
 	if err != nil {
 		return err
 	}
+	_, err = w.Write(first)
+	close(l.said)
 	tick := time.NewTicker(l.timing.Beat)
 	defer tick.Stop()
 	for {
 		select {
 		case o := <-l.out:
-			_, err = w.Write(o.bytes)
+			if err == nil {
+				_, err = w.Write(o.bytes)
+			}
 			o.done <- err
 		case <-tick.C:
-			_, err = w.Write(beat)
+			if err == nil {
+				_, err = w.Write(beat)
+			}
 		case <-l.ctx.Done():
 			return context.Cause(l.ctx)
-		}
-		if err != nil {
-			return err
 		}
 	}
 }
@@ -136,6 +137,11 @@ func (l *link) send(k kind, payload []byte) error {
 	case err := <-o.done:
 		return err
 	case <-l.ctx.Done():
+	}
+	select {
+	case err := <-o.done: // written, and then the other side closed
+		return err
+	default:
 		return context.Cause(l.ctx)
 	}
 }

@@ -29,15 +29,29 @@ func (c *Client) begin(ctx context.Context, r request, items []item) error {
 		return c.broken(r.Verb, fmt.Errorf("%v that nobody asked for", f))
 	default:
 	}
-	if err := sendJSON(c.link, kindRequest, r); err != nil {
-		return c.broken(r.Verb, err)
-	}
+	err := sendJSON(c.link, kindRequest, r)
 	for _, i := range items {
-		if err := c.send(i.kind, i.payload); err != nil {
-			return c.broken(r.Verb, err)
+		if err == nil {
+			err = c.send(i.kind, i.payload)
 		}
 	}
+	if err != nil {
+		return c.broken(r.Verb, c.lastWord(err))
+	}
 	return nil
+}
+
+// lastWord returns why the agent has closed the connection while it was written
+// to, if it has said so; else err.
+func (c *Client) lastWord(err error) error {
+	f, rerr := c.recv(context.Background(), c.timing.Grace)
+	if rerr != nil {
+		return err
+	}
+	if e, derr := decode[end](f, kindEnd); derr == nil && e.Err != "" {
+		return fmt.Errorf("the far end ended: %s", text(e.Err))
+	}
+	return err
 }
 
 // A waiter takes the frames of one operation.

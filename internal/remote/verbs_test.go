@@ -157,7 +157,10 @@ func (w *world) verbs() []verb {
 			if err != nil {
 				return err
 			}
-			_, err = io.Copy(io.Discard, r)
+			n, err := io.Copy(io.Discard, r)
+			if err == nil && w.stream != 0 && n != w.stream {
+				err = fmt.Errorf("%d bytes of %d are taken for the whole stream", n, w.stream)
+			}
 			return errors.Join(err, r.Close())
 		}},
 		{verbApply, func(c *Client) error {

@@ -26,13 +26,14 @@ var short = Timing{
 
 // A world is a live Maildir on a btrfs, with n mails in INBOX and the folder "work".
 type world struct {
-	store host.Store
+	store  host.Store
+	stream int64 // bytes of a full send, if it is known
 }
 
 func newWorld(t testing.TB, mails int) *world {
 	t.Helper()
 	fs := btrfstest.Shared(t)
-	w := &world{host.Store{Path: fs.Subvolume(t, "live"), Snapshots: filepath.Join(fs.Path, "snapshots")}}
+	w := &world{store: host.Store{Path: fs.Subvolume(t, "live"), Snapshots: filepath.Join(fs.Path, "snapshots")}}
 	if err := os.Mkdir(w.store.Snapshots, 0o700); err != nil {
 		t.Fatal(err)
 	}

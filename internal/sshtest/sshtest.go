@@ -64,6 +64,7 @@ Host *
 	GlobalKnownHostsFile /dev/null
 	StrictHostKeyChecking yes
 	LogLevel ERROR
+	KexAlgorithms curve25519-sha256
 `
 
 // Start runs an sshd. forced is the command of its authorized_keys line, which
