@@ -24,7 +24,7 @@ export CGO_ENABLED := 0
 SHELL = /bin/bash
 .SHELLFLAGS = -ec
 
-.PHONY: build test soak lint fuzz demo demo-clean clean root deps
+.PHONY: build test soak lint fuzz bench demo demo-clean clean root deps
 
 # One static file: it can be copied to a machine without Go.
 build:
@@ -32,11 +32,17 @@ build:
 
 test: root deps lint
 	go run ./scripts/gotest -p 2 -timeout $(TIMEOUT) ./...
+	$(MAKE) fuzz
 
 # The random tests with other seeds than those of "make test", and more of them.
 soak: root deps
-	SNAPMERGE_SEED=random SNAPMERGE_HISTORIES=500 SNAPMERGE_KILLS=all \
-		go test -p 2 -timeout 3h ./merge ./internal/enginetest ./internal/crashtest ./internal/stream
+	SNAPMERGE_SEED=random SNAPMERGE_HISTORIES=500 SNAPMERGE_KILLS=all SNAPMERGE_CASES=1000 SNAPMERGE_CUTS=1000 \
+		go test -p 2 -timeout 5h ./merge ./internal/enginetest ./internal/crashtest ./internal/stream ./internal/mirror
+
+# How long each stage of a sync takes, beside what the kernel alone needs. Needs a
+# quiet machine; SNAPMERGE_BENCH="10000 100000 1000000" measures a million mails too.
+bench: root deps
+	go test -run '^$$' -bench . -benchtime 1x -timeout 5h ./internal/bench
 
 lint:
 	@out=$$(gofmt -l .); if [ "$$out" ]; then echo "gofmt -w, please:" $$out >&2; exit 1; fi
