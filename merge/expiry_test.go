@@ -51,6 +51,11 @@ func TestBroughtIsNotFound(t *testing.T) {
 		{"new since the last sync", func(m *Message, _ *Policy) { m.Now[Online][0].Ctime = clock }, false},
 		{"no ctime", func(*Message, *Policy) {}, false},
 		{"was there at the last sync", func(m *Message, _ *Policy) { m.Now[Online][0].Ctime = clock.AddDate(0, 0, -3) }, true},
+		{"known at home, with an odd ctime", func(m *Message, _ *Policy) {
+			m.Now[Online][0].Ctime = clock.AddDate(0, 0, -3)
+			m.Base[Offline] = []tree.Placement{at("Old", "")}
+			m.Now[Offline] = m.Base[Offline]
+		}, false},
 		{"first sync", func(_ *Message, p *Policy) { p.LastSync = time.Time{} }, true},
 		{"restored online", func(m *Message, _ *Policy) { m.Lost[Online] = true }, true},
 	} {

@@ -70,7 +70,7 @@ func TestFamily(t *testing.T) {
 		{"INBOX/2015", "INBOX", true}, {"INBOX", "INBOX", true}, {"work", "work", false},
 		{"deep/a", "deep/a", true}, {"deep/a/2015", "deep/a", true},
 		// A subfolder is no base, though its rule matches; what is below it is no member.
-		{"deep/a/2015/x", "deep/a/2015/x", true}, {"deep/2015", "deep/2015", true}, {"deep/2015/2014", "deep/2015", true},
+		{"deep/a/2015/2014", "deep/a/2015/2014", true}, {"deep/a/2015/x", "deep/a/2015/x", true}, {"deep/2015", "deep/2015", true}, {"deep/2015/2014", "deep/2015", true},
 	} {
 		if base, ok := p.Family(test.folder); base != test.base || ok != test.ok {
 			t.Errorf("%s: %s %v, want %s %v", test.folder, base, ok, test.base, test.ok)
@@ -116,8 +116,8 @@ func TestFiled(t *testing.T) {
 }
 
 // TestPeriods: only a base whose period has changed is looked at, and nothing is
-// before NextPeriod, whatever summer time does to midnight (in Amman it began
-// with 1 April 2011, which had no 00:00).
+// before NextPeriod, whatever summer time does to midnight: in Amman it began with
+// 1 April 2011, in Asunción with 1 October 1995, which had no 00:00.
 func TestPeriods(t *testing.T) {
 	amman, err := time.LoadLocation("Asia/Amman")
 	if err != nil {
@@ -141,9 +141,19 @@ func TestPeriods(t *testing.T) {
 			t.Errorf("%v to %v:\n%s", test.last, test.now, diff)
 		}
 	}
+	asuncion, err := time.LoadLocation("America/Asuncion")
+	if err != nil {
+		t.Fatal(err)
+	}
+	everyPeriod(t, day(2011, 3, 30, 0), folders)
+	everyPeriod(t, time.Date(1995, 9, 1, 0, 0, 0, 0, asuncion), folders)
+}
+
+// everyPeriod follows a clock for a year and a half.
+func everyPeriod(t *testing.T, from time.Time, folders []string) {
 	p := families()
-	p.Location = amman
-	for now := day(2011, 3, 30, 0); now.Year() < 2013; now = now.Add(7 * time.Hour) {
+	p.Location = from.Location()
+	for now := from; now.Before(from.AddDate(1, 6, 0)); now = now.Add(7 * time.Hour) {
 		p.Now = now
 		for _, side := range Sides {
 			next := p.NextPeriod(side, folders)
@@ -256,5 +266,56 @@ func TestRuleGone(t *testing.T) {
 	plan := Merge(in, Policy{Now: clock, MaxDeletions: 9})
 	if len(plan.Actions)+len(plan.Conflicts) > 0 {
 		t.Errorf("%v %v", plan.Actions, plan.Conflicts)
+	}
+}
+
+// TestSeveralFiles: several files of one message in one family of a side.
+func TestSeveralFiles(t *testing.T) {
+	dated := func(folder, letters string) tree.Placement {
+		p := at(folder, letters)
+		p.Received = time.Date(2015, 11, 20, 0, 0, 0, 0, time.UTC)
+		return p
+	}
+	base, also := dated("lists", ""), dated("lists/2015-11", "")
+	home := dated("lists/a/2015", "")
+	merged := func(m Message, p *Policy) (Plan, [2][]tree.Placement) {
+		t.Helper()
+		m.ID = "m"
+		in := Input{Messages: []Message{m}, Known: [2]int{50, 50}}
+		plan := Merge(in, *p)
+		next, err := simulate(in, plan, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return plan, next.Messages[0].Base
+	}
+	one, both := [2][]tree.Placement{{base}, {home}}, [2][]tree.Placement{{base, also}, {home}}
+
+	p := families()
+	p.Rules[1].Keep = &Keep{Unit: KeepWeeks, N: 4}
+	plan, _ := merged(Message{Base: one, Now: [2][]tree.Placement{{base, dated("lists/2015-11", "F")}, {home}}}, p)
+	for _, a := range plan.Actions {
+		if a.Op == Expire {
+			t.Error("a flagged one expires with the other:", a)
+		}
+	}
+	plan, _ = merged(Message{Base: one, Now: [2][]tree.Placement{{dated("lists", "S"), also}, {home}}}, families())
+	if len(plan.Actions) != 1 || plan.Actions[0].Side != Offline || plan.Actions[0].Flags != tree.Seen {
+		t.Error("the flags of the one that was agreed on do not count:", plan.Actions)
+	}
+	plan, next := merged(Message{Base: both, Now: [2][]tree.Placement{nil, {home}}}, families())
+	if len(plan.Conflicts) != 1 || plan.Conflicts[0].ID != ConflictID("m", both) || ConflictID("m", next) != ConflictID("m", both) {
+		t.Errorf("held, and the base is another one: %v, then %v", plan.Conflicts, next)
+	}
+	_, next = merged(Message{Base: both, Now: [2][]tree.Placement{{dated("work", "")}, {home}}, Lost: [2]bool{true, false}, Differ: true}, families())
+	if len(next[Online]) != 0 {
+		t.Error("the base has what a replaced store lacks:", next)
+	}
+	p = families()
+	p.Rules = p.Rules[4:]
+	p.Rules[0].Keep = nil
+	_, next = merged(Message{Base: one, Now: [2][]tree.Placement{{base, also}, {home}}}, families())
+	if plan, _ = merged(Message{Base: next, Now: [2][]tree.Placement{{base, also}, {home}}}, p); len(plan.Actions) > 0 {
+		t.Error("without the rule, the second file is news:", plan.Actions)
 	}
 }

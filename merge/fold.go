@@ -78,13 +78,13 @@ func (fm *folderMerge) first(ps []tree.Placement, rank func(tree.Placement) int)
 
 // homes gives placements their family's folder.
 func (fm *folderMerge) homes(ps []tree.Placement) ([]tree.Placement, map[string]string) {
-	real := map[string]string{}
+	was := map[string]string{}
 	out := slices.Clone(ps)
 	for i := range out {
 		home, _ := fm.family(out[i].Folder)
-		real[home], out[i].Folder = out[i].Folder, home
+		was[home], out[i].Folder = out[i].Folder, home
 	}
-	return out, real
+	return out, was
 }
 
 // family is Policy.Family, once for each folder.
@@ -119,11 +119,6 @@ func (fm *folderMerge) filed(side Side, base string, p tree.Placement) string {
 	return fm.p.Filed(side, base, p.Received)
 }
 
-// real returns placements with their real folders.
-func real(ps []tree.Placement, folders map[string]string) []tree.Placement {
-	return rename(ps, folders)
-}
-
 // dropLost takes out what is left of placements that a replaced store lacks.
 func (f *fold) dropLost(m Message) {
 	if f == nil || m.Lost == [2]bool{} {
@@ -140,7 +135,7 @@ func (f *fold) realBase(b [2][]tree.Placement) [2][]tree.Placement {
 		return b
 	}
 	for _, side := range Sides {
-		b[side] = append(real(b[side], f.base[side]), f.leftBase[side]...)
+		b[side] = append(rename(b[side], f.base[side]), f.leftBase[side]...)
 	}
 	return b
 }
@@ -156,13 +151,13 @@ func (r *result) unfold(fm *folderMerge) {
 		r.unfoldSlot(i, fm)
 	}
 	for _, side := range Sides {
-		r.out.Retain[side] = append(real(r.out.Retain[side], f.base[side]), r.retainLeft(side)...)
+		r.out.Retain[side] = append(rename(r.out.Retain[side], f.base[side]), r.retainLeft(side)...)
 	}
 	for _, cs := range [][]Conflict{r.conflicts, r.closed} {
 		for i := range cs {
 			for _, side := range Sides {
-				cs[i].Base[side] = real(cs[i].Base[side], f.base[side])
-				cs[i].Now[side] = real(cs[i].Now[side], f.now[side])
+				cs[i].Base[side] = rename(cs[i].Base[side], f.base[side])
+				cs[i].Now[side] = rename(cs[i].Now[side], f.now[side])
 			}
 		}
 	}

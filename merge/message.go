@@ -56,16 +56,7 @@ func (r *result) decide(m Message, fm *folderMerge, in Input) {
 	r.fold.dropLost(m)
 	r.whole = m
 	r.id = ConflictID(m.ID, r.fold.realBase(m.Base))
-	if len(in.Waiting) > 0 {
-		// What waited under the base as it was waits still: a renamed folder or a
-		// restored store decides nothing.
-		r.waits = in.Waiting[r.id] || in.Waiting[ConflictID(m.ID, before)]
-	}
-	if len(in.Decisions) > 0 {
-		if d, ok := in.Decisions[r.id]; ok && d.State == stateOf(m) {
-			r.decision = &d
-		}
-	}
+	r.recall(before, in)
 	skipped := hideSkipped(&m, r.p)
 	r.m = m
 	r.out = Outcome{Message: m.ID, Slots: slots(m), Retain: skipped.base}
@@ -99,6 +90,20 @@ func (r *result) decide(m Message, fm *folderMerge, in Input) {
 	r.joinDoubles()
 	r.expiry()
 	r.mark()
+}
+
+// recall finds what is known of the message's questions. What waited under the
+// base as it was before waits still: a renamed folder or a restored store decides
+// nothing.
+func (r *result) recall(before [2][]tree.Placement, in Input) {
+	if len(in.Waiting) > 0 {
+		r.waits = in.Waiting[r.id] || in.Waiting[ConflictID(r.whole.ID, before)]
+	}
+	if len(in.Decisions) > 0 {
+		if d, ok := in.Decisions[r.id]; ok && d.State == stateOf(r.whole) {
+			r.decision = &d
+		}
+	}
 }
 
 // forgetAttributes takes flags and keywords out of the base: a store that was
