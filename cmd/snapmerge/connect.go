@@ -15,14 +15,14 @@ func connect(ctx context.Context, mb config.Mailbox) (host.Host, error) {
 	if mb.Online.Host == "" {
 		return engine.ConnectLocal(ctx, mb)
 	}
-	return dial(ctx, mb)
+	return dial(ctx, mb, false)
 }
 
-func dial(ctx context.Context, mb config.Mailbox) (host.Host, error) {
+func dial(ctx context.Context, mb config.Mailbox, look bool) (host.Host, error) {
 	return remote.Dial(ctx, remote.Options{
 		Host: mb.Online.Host, SSH: mb.Online.SSH, Agent: mb.Online.Agent, Mailbox: mb.Name,
 		Store:   host.Store{Path: mb.Online.Path, Snapshots: mb.Online.Snapshots, Layout: mb.Online.Layout},
-		Version: version(),
+		Version: version(), Look: look,
 	})
 }
 
@@ -31,5 +31,5 @@ func look(ctx context.Context, mb config.Mailbox) (host.Host, error) {
 	if mb.Online.Host == "" {
 		return engine.LookOnline(mb)
 	}
-	return dial(ctx, mb)
+	return dial(ctx, mb, true)
 }

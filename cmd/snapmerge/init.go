@@ -32,6 +32,7 @@ EXIT STATUS
     1    something could not be checked, the message says what
     2    wrong usage or configuration, or a mailbox is not ready
     3    another run holds the lock
+    75   online cannot be reached, nothing was touched
     130  interrupted
 
 Example:

@@ -51,6 +51,7 @@ EXIT STATUS
     1    something was not done, the message says what
     2    wrong usage or configuration, nothing was touched
     3    another run holds the lock
+    75   online cannot be reached, nothing was touched
     130  interrupted, the next sync finishes the work
 
 Example:

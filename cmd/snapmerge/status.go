@@ -35,6 +35,7 @@ EXIT STATUS
     0    done
     1    something could not be read, or with --exit-code: something waits
     2    wrong usage or configuration
+    75   online cannot be reached; what home knows is shown
 
 Example:
     $ sudo snapmerge status
@@ -58,7 +59,7 @@ func setupStatus(fs *pflag.FlagSet) runner {
 			s := a.status(ctx, mb)
 			if s.Err != nil {
 				a.complain("mailbox "+mb.Name+": ", s.Err)
-				status = 1
+				status = max(status, exitStatus(s.Err))
 			}
 			waits += report.Undecided(s.Items)
 			all = append(all, s)
@@ -67,8 +68,11 @@ func setupStatus(fs *pflag.FlagSet) runner {
 		if a.json {
 			a.print(report.StatusJSON(all))
 		}
-		if status != 0 || *code && waits > 0 {
-			return silent(1)
+		if status == 0 && *code && waits > 0 {
+			status = 1
+		}
+		if status != 0 {
+			return silent(status)
 		}
 		return nil
 	}

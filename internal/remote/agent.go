@@ -157,6 +157,9 @@ func (a *agent) open(cfg AgentConfig, h hello) error {
 	}
 	a.layout = s
 	a.store = host.Open(s, snapshot.Online)
+	if h.Look {
+		return nil // whatever else it asks for waits for the lock then
+	}
 	// A missing directory is for Look to tell, with how to mend it.
 	if err := a.lock(a.ctx); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err

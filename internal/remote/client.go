@@ -24,7 +24,10 @@ type Options struct {
 	Mailbox string
 	Store   host.Store // as the configuration says; the agent must serve the same
 	Version string     // of this program
-	Timing  Timing
+	// Look: the session is for looking. The store is not locked, and another session
+	// may be at work.
+	Look   bool
+	Timing Timing
 }
 
 // A Client is a store that an agent serves. It implements [host.Host], and
@@ -69,7 +72,7 @@ func open(ctx context.Context, o Options, conn connection, r io.Reader, w io.Wri
 	c := &Client{opts: o, conn: conn}
 	first, err := greeting(hello{
 		Version: o.Version, Protocol: Protocol, Mailbox: o.Mailbox,
-		Path: o.Store.Path, Snapshots: o.Store.Snapshots, Layout: o.Store.Layout.String(), UTF8: o.Store.Layout.UTF8,
+		Path: o.Store.Path, Snapshots: o.Store.Snapshots, Layout: o.Store.Layout.String(), UTF8: o.Store.Layout.UTF8, Look: o.Look,
 	})
 	if err != nil {
 		conn.close(0)
