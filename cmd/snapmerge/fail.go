@@ -119,6 +119,8 @@ func hint(err error) string {
 		return problem.Mend
 	case errors.Is(err, lock.ErrLocked):
 		return "wait until it has ended; the lock goes with the process that holds it"
+	case errors.Is(err, remote.ErrUnreachable):
+		return "nothing was touched; a later sync does the same work"
 	case errors.Is(err, context.Canceled):
 		return "the next sync finishes the work"
 	}

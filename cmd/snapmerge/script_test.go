@@ -20,11 +20,16 @@ import (
 	"golang.org/x/sys/unix"
 
 	"snapmerge/internal/btrfstest"
+	"snapmerge/internal/mirror"
+	"snapmerge/internal/sshtest"
 )
 
 var update = flag.Bool("update", false, "write what the scripts see into their golden files")
 
 func TestMain(m *testing.M) {
+	if mirror.IsChild() {
+		mirror.Child()
+	}
 	testscript.Main(m, map[string]func(){"snapmerge": main, "normal": normal})
 }
 
@@ -37,6 +42,8 @@ func TestMain(m *testing.M) {
 //	lock DIR                holds the lock on a snapshots directory
 //	interrupt FILE CMD...   runs the command, sends SIGINT when FILE is there, and
 //	                        wants it to exit with 130
+//	far NAME                puts the mailbox's online side behind a real sshd, with a key
+//	                        that may run its agent only; FAR is its ssh_config
 //	nobody N CMD ARG...     is exit for an ordinary user; the output is in nobody.out
 func TestScripts(t *testing.T) {
 	fs := btrfstest.New(t) // fails, never skips, where there is no root
@@ -56,6 +63,9 @@ func TestScripts(t *testing.T) {
 			"lock":      locked,
 			"interrupt": interrupt,
 			"nobody":    nobody,
+			"far": func(ts *testscript.TestScript, _ bool, args []string) {
+				far(ts, t, args[0])
+			},
 		},
 	})
 }
@@ -99,6 +109,33 @@ func makeMailboxes(ts *testscript.TestScript, t *testing.T, fs *btrfstest.FS, na
 	}
 	ts.Setenv("FS", dir)
 	ts.Check(os.WriteFile(ts.MkAbs("snapmerge.toml"), []byte(config), 0o600))
+}
+
+func far(ts *testscript.TestScript, t *testing.T, name string) {
+	bin, err := exec.LookPath("snapmerge")
+	for _, dir := range filepath.SplitList(ts.Getenv("PATH")) {
+		if p := filepath.Join(dir, "snapmerge"); err != nil {
+			if _, e := os.Stat(p); e == nil {
+				bin, err = p, nil
+			}
+		}
+	}
+	ts.Check(err)
+	store := filepath.Join(ts.Getenv("FS"), name+"-online")
+	snapshots := filepath.Join(ts.Getenv("FS"), "snap-far")
+	ts.Check(os.Mkdir(snapshots, 0o700))
+	s := sshtest.Start(t, fmt.Sprintf("%s agent --mailbox %s --path %s --snapshots %s", bin, name, store, snapshots))
+	file := ts.MkAbs("snapmerge.toml")
+	data, err := os.ReadFile(file)
+	ts.Check(err)
+	section := fmt.Sprintf("[mailbox.%s.online]\npath = %q\n", name, store)
+	old := section + fmt.Sprintf("snapshots = %q\n", filepath.Join(ts.Getenv("FS"), "snap", name))
+	if !bytes.Contains(data, []byte(old)) {
+		ts.Fatalf("no %q in %q", old, data)
+	}
+	data = bytes.Replace(data, []byte(old), fmt.Appendf(nil, "%ssnapshots = %q\nhost = \"mx\"\nssh = %q\n", section, snapshots, s.SSH), 1)
+	ts.Check(os.WriteFile(file, data, 0o600))
+	ts.Setenv("FAR", filepath.Join(s.Dir, "ssh_config"))
 }
 
 func mail(ts *testscript.TestScript, _ bool, args []string) {
