@@ -33,13 +33,15 @@ var arrows = map[string]string{
 	"internal/lock":   "golang.org/x/sys/unix",
 	"internal/host":   "golang.org/x/sys/unix ours:internal/apply ours:internal/lock ours:snapshot ours:tree",
 	"internal/remote": "golang.org/x/sys/unix ours:internal/apply ours:internal/codec ours:internal/host ours:internal/lock ours:snapshot ours:tree",
+	"internal/mirror": "golang.org/x/sys/unix ours:internal/stream ours:snapshot",
 	"internal/state":  "golang.org/x/sys/unix zombiezen.com/go/sqlite zombiezen.com/go/sqlite/sqlitex ours:internal/codec ours:merge ours:tree",
 	"internal/apply":  "golang.org/x/sys/unix ours:reflink ours:tree",
 	"internal/config": "github.com/pelletier/go-toml/v2 github.com/pelletier/go-toml/v2/unstable ours:merge ours:snapshot ours:tree",
-	"internal/engine": "golang.org/x/sys/unix ours:internal/apply ours:internal/config ours:internal/host ours:internal/state ours:internal/stream ours:merge ours:reflink ours:snapshot ours:tree",
+	"internal/engine": "golang.org/x/sys/unix ours:internal/apply ours:internal/config ours:internal/host ours:internal/mirror ours:internal/state ours:internal/stream ours:merge ours:reflink ours:snapshot ours:tree",
+	"internal/sender": "",
 	"internal/report": "ours:internal/engine ours:internal/state ours:merge ours:tree",
 	"cmd/snapmerge": "github.com/spf13/pflag golang.org/x/sys/unix golang.org/x/term " +
-		"ours:internal/config ours:internal/engine ours:internal/host ours:internal/lock ours:internal/remote ours:internal/report ours:internal/state ours:merge ours:snapshot ours:tree",
+		"ours:internal/config ours:internal/engine ours:internal/host ours:internal/lock ours:internal/mirror ours:internal/remote ours:internal/report ours:internal/state ours:merge ours:snapshot ours:tree",
 
 	"internal/mailgen": "ours:tree", // for the demo and tests
 	"demo/mails":       "ours:internal/mailgen ours:tree",
@@ -47,7 +49,7 @@ var arrows = map[string]string{
 }
 
 // testOnly are packages that only tests import. What they may do is not limited.
-var testOnly = []string{"internal/btrfstest", "internal/crashtest", "internal/dovecottest", "internal/enginetest", "internal/sshtest"}
+var testOnly = []string{"internal/bench", "internal/btrfstest", "internal/crashtest", "internal/dovecottest", "internal/enginetest", "internal/sshtest"}
 
 // banned says what a package may not import, call or (go) start. tree opens the
 // snapshot that it is given; merge opens nothing and has no clock.
@@ -64,8 +66,9 @@ var changing = regexp.MustCompile(`^(unix|os|syscall)\.(Rename|Link|Symlink|Unli
 
 var mayChange = map[string]string{
 	"reflink":          ".",
-	"snapshot":         `^unix\.Renameat2$`, // a whole mirror gets its name
-	"internal/stream":  ".",                 // what online's streams make, in a mirror
+	"snapshot":         `^unix\.Renameat2$`,                            // a whole mirror gets its name
+	"internal/mirror":  `^unix\.(Mkdirat|Mknodat|Symlinkat|Unlinkat)$`, // to see that it can not
+	"internal/stream":  ".",                                            // what online's streams make, in a mirror
 	"internal/apply":   ".",
 	"internal/state":   ".",                 // the records beside the snapshots, and the index
 	"internal/engine":  `^os\.MkdirAll$`,    // the state directory
@@ -116,7 +119,7 @@ func TestArchitectureFails(t *testing.T) {
 		{"internal/engine/x.go", "package engine\nimport \"github.com/dennwc/btrfs\"", "may not import github.com/dennwc/btrfs"},
 		{"internal/engine/x.go", "package engine\nimport \"golang.org/x/sys/unix\"\nvar _ = unix.Unlinkat(0, \"\", 0)", "may not call unix.Unlinkat"},
 		{"internal/engine/x.go", "package engine\nimport \"os\"\nvar _ = os.Remove(\"a\")", "may not call os.Remove"},
-		{"internal/engine/x.go", "package engine\nimport \"os/exec\"", "starts processes"},
+		{"internal/engine/x.go", "package engine\nimport \"os/exec\"", "start processes"},
 		{"internal/new/x.go", "package new", "no line in arrows"},
 		{"tree/x.go", "package tree\nfunc Loud() {}", "Loud is exported and has no comment"},
 		{"tree/x.go", "package tree\ntype Loud int", "Loud is exported and has no comment"},
@@ -197,8 +200,8 @@ func problems(fset *token.FileSet, f *source) (out []string) {
 			}
 		} else if slices.Contains(banned[f.pkg], p) {
 			add(i.Pos(), "%s may not import %s", f.pkg, p)
-		} else if p == "os/exec" && !slices.Contains([]string{"internal/remote", "scripts/gotest"}, f.pkg) {
-			add(i.Pos(), "%s may not import os/exec: only internal/remote starts processes, ssh", f.pkg)
+		} else if p == "os/exec" && !slices.Contains([]string{"internal/mirror", "internal/remote", "scripts/gotest"}, f.pkg) {
+			add(i.Pos(), "%s may not import os/exec: only internal/remote (ssh) and internal/mirror (itself) start processes", f.pkg)
 		}
 	}
 	checkCalls(f, add)

@@ -39,15 +39,15 @@ func (r *result) action(side Side, i int, s Slot, have bool) (Action, bool) {
 		a.Op = Copy
 	case now == nil:
 		a.Op = Place
-	case res == nil && side == Online && r.expire[i]:
-		a.Op, a.Rule = Expire, "7"
-		if s.state(Online) == moved || s.state(Offline) == moved {
-			a.Rule = "18"
-		}
+	case res == nil && side == Online && r.expire[i] != "":
+		a.Op, a.Rule, a.Also = Expire, r.expire[i], r.also(side, i)
 	case res == nil:
-		a.Op = Delete
+		a.Op, a.Also = Delete, r.also(side, i)
 	case now.Folder != res.Folder:
-		a.Op = Move
+		a.Op, a.Also = Move, r.also(side, i)
+		if s.Within[side] {
+			a.Rule = "archive"
+		}
 	case now.Flags != res.Flags || len(differ(keywordSet(now), keywordSet(res))) > 0:
 		a.Op = Flag
 	default:

@@ -73,6 +73,11 @@ func unlike(v verdict, before, after Message, plan Plan, out Outcome) string {
 			return fmt.Sprintf("%s: next base %q, oracle %q", s, got, want)
 		}
 	}
+	for _, p := range after.Base[Online] {
+		if !v.held && v.home(p.Folder) != "Spam" && !p.Since.Equal(v.since[1]) {
+			return fmt.Sprintf("time in %q begins at %v, oracle %v", p.Folder, p.Since, v.since[1])
+		}
+	}
 	return ""
 }
 
@@ -80,15 +85,24 @@ func unlike(v verdict, before, after Message, plan Plan, out Outcome) string {
 // in several ways: it must still be wherever nobody has removed it for good, in
 // folders that somebody chose.
 func lossy(v verdict, before, after Message) string {
-	chosen := placementText(append(slices.Clone(before.Now[Online]), before.Now[Offline]...))
+	chosen := map[string]bool{}
+	for _, p := range append(slices.Clone(before.Now[Online]), before.Now[Offline]...) {
+		chosen[v.home(p.Folder)] = true
+	}
 	for _, s := range Sides {
 		for _, p := range after.Now[s] {
-			if _, ok := chosen[p.Folder]; !ok {
+			if !chosen[v.home(p.Folder)] {
 				return fmt.Sprintf("%s: in %q, where nobody put it", s, p.Folder)
 			}
 		}
 	}
-	if v.seen[Online] && v.seen[Offline] && len(after.Now[Offline]) == 0 {
+	var shared, alone bool // what online had at the last sync
+	for _, p := range before.Base[Online] {
+		at := slices.ContainsFunc(before.Base[Offline], func(q tree.Placement) bool { return v.home(q.Folder) == v.home(p.Folder) })
+		shared, alone = shared || at, alone || !at
+	}
+	declined := shared && alone // what home has declined stays online, whatever becomes of the rest
+	if v.seen[Online] && v.seen[Offline] && len(after.Now[Offline]) == 0 && !declined {
 		return "gone at home although online had it"
 	}
 	return ""

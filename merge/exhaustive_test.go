@@ -39,6 +39,8 @@ func bases() [][2][]tree.Placement {
 		{{at("A", ""), at("B", "")}, {at("A", "")}},
 		same(at("Old", "S")), same(at("Old", "F")),
 		same(at("A", ""), at("Old", "")),
+		{{at("Old/2026-01", "S")}, {at("Old", "F")}},
+		{{at("Old", "S")}, {at("Old/2025", "S"), at("B", "S")}},
 	}
 }
 
@@ -61,6 +63,8 @@ func nows() [][]tree.Placement {
 		[]tree.Placement{at("A", ""), at("B", "")}, []tree.Placement{at("A", "S"), at("B", "F")}, []tree.Placement{at("A", ""), at("C", "")},
 		[]tree.Placement{at("A", ""), at("Spam", "")}, []tree.Placement{at("A", ""), at("Old", "")}, []tree.Placement{at("A", ""), at("None", "")},
 		[]tree.Placement{at("B", ""), at("C", "")},
+		[]tree.Placement{at("Old/2026-01", "S")}, []tree.Placement{at("Old/2025", "F")}, []tree.Placement{at("A", ""), at("Old/2025", "")},
+		[]tree.Placement{at("Old", "S"), at("Old/2026-01", "S")},
 	)
 }
 
@@ -81,7 +85,15 @@ func policies() []Policy {
 				if prefer != Newest && (on != Hold || off != Apply) {
 					continue
 				}
-				ps = append(ps, Policy{Prefer: prefer, DeletedOnline: on, DeletedOffline: off, MaxDeletions: 100, Rules: testRules(), Now: clock})
+				p := Policy{Prefer: prefer, DeletedOnline: on, DeletedOffline: off, MaxDeletions: 100, Rules: testRules(), Now: clock}
+				if n := len(ps); n%2 == 1 { // mail of two months ago: filed by months, not yet by years
+					p.LastSync = clock.Add(-time.Hour)
+					p.Rules[0].Archive = [2]Pattern{"%Y-%m", "%Y"}
+					if n%4 == 1 {
+						p.Rules[0].Archive = [2]Pattern{"", "%Y/%m"}
+					}
+				}
+				ps = append(ps, p)
 			}
 		}
 	}

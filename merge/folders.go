@@ -10,10 +10,12 @@ import (
 // A folderMerge decides about folders: what is renamed before messages are
 // looked at, what must be made for them, what is left empty.
 type folderMerge struct {
-	p       *Policy
-	agreed  map[string]bool
-	folders [2]map[string]Folder // by present name, as after the planned renames
-	renames []FolderAction
+	p        *Policy
+	archives bool
+	bases    map[string]string // see family
+	agreed   map[string]bool
+	folders  [2]map[string]Folder // by present name, as after the planned renames
+	renames  []FolderAction
 	// names maps what a folder is called in the base to what it is called after
 	// this sync; sides is the same for Now of the side that is to rename it.
 	names map[string]string
@@ -21,7 +23,7 @@ type folderMerge struct {
 }
 
 func newFolderMerge(in Input, p Policy) *folderMerge {
-	fm := &folderMerge{p: &p, agreed: map[string]bool{}, names: map[string]string{}}
+	fm := &folderMerge{p: &p, archives: p.archives(), bases: map[string]string{}, agreed: map[string]bool{}, names: map[string]string{}}
 	var from [2]map[string]string // agreed name → present name, renamed only
 	for _, side := range Sides {
 		fm.folders[side], fm.sides[side], from[side] = map[string]Folder{}, map[string]string{}, map[string]string{}
@@ -52,7 +54,7 @@ func newFolderMerge(in Input, p Policy) *folderMerge {
 // Else the messages move one by one.
 func (fm *folderMerge) rename(side Side, old string, from [2]map[string]string) {
 	to, other := from[side][old], side.Other()
-	if fm.p.For(old).Skip || fm.p.For(to).Skip {
+	if fm.p.For(old).Skip || fm.p.For(to).Skip || !fm.renamesAlike(old, to) {
 		return
 	}
 	if there, ok := from[other][old]; ok {
@@ -73,6 +75,17 @@ func (fm *folderMerge) rename(side Side, old string, from [2]map[string]string) 
 	f.Name = to
 	fm.folders[other][to] = f
 	fm.renames = append(fm.renames, FolderAction{Side: other, Op: RenameFolder, From: old, To: to})
+}
+
+// renamesAlike tells whether a renaming means the same to both sides. That of an
+// archive subfolder does only if it follows its base: the sides file differently.
+func (fm *folderMerge) renamesAlike(old, to string) bool {
+	if !fm.member(old) && !fm.member(to) {
+		return true
+	}
+	a, _ := fm.family(old)
+	b, _ := fm.family(to)
+	return strings.TrimPrefix(old, a) == strings.TrimPrefix(to, b)
 }
 
 // renamed returns the message as it would be had both sides renamed the folder.
@@ -113,51 +126,6 @@ func (fm *folderMerge) fit(side Side, folder string, keywords []string) (fits, l
 		}
 	}
 	return fits, left
-}
-
-// actions returns what is to be done to folders so that the actions can be
-// carried out and both sides have the same folders.
-func (fm *folderMerge) actions(todo []Action) []FolderAction {
-	out := slices.Clone(fm.renames)
-	var mails [2]map[string]int
-	var need [2]map[string]bool
-	for _, side := range Sides {
-		mails[side], need[side] = map[string]int{}, map[string]bool{}
-		for name, f := range fm.folders[side] {
-			mails[side][name] = f.Mails
-		}
-	}
-	for _, a := range todo {
-		if a.From != "" {
-			mails[a.Side][a.From]--
-		}
-		if a.To != "" {
-			mails[a.Side][a.To]++
-			need[a.Side][a.To] = true
-		}
-	}
-	for _, name := range sortedKeys(fm.folders[Online]) {
-		if !fm.agreed[name] && !fm.p.For(name).Skip {
-			need[Offline][name] = true // it has appeared online
-		}
-	}
-	for _, side := range Sides {
-		for _, name := range sortedKeys(need[side]) {
-			if _, ok := fm.folders[side][name]; !ok {
-				out = append(out, FolderAction{Side: side, Op: MakeFolder, To: name})
-			}
-		}
-	}
-	for _, name := range sortedKeys(fm.agreed) {
-		for _, side := range Sides {
-			_, here := fm.folders[side][name]
-			_, there := fm.folders[side.Other()][name]
-			if here && !there && mails[side][name] <= 0 && !need[side.Other()][name] && name != tree.Inbox && !fm.p.For(name).Skip {
-				out = append(out, FolderAction{Side: side, Op: RemoveFolder, From: name})
-			}
-		}
-	}
-	return out
 }
 
 func sortedKeys[V any](m map[string]V) []string {

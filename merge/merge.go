@@ -32,8 +32,8 @@ func (s Side) Other() Side { return 1 - s }
 func (s Side) String() string { return [...]string{"online", "offline"}[s] }
 
 // A Message is what the two sides know of one message. Placements of one side
-// are in different folders; several files of one message in one folder count as
-// one placement.
+// are in different folders, real ones; several files of one message in one folder
+// count as one placement, and so do several in one archive family.
 type Message struct {
 	ID string // what reports call it: its key at the first sync
 	// Base is what both sides agreed on, as each side has it. They differ where a
@@ -52,6 +52,9 @@ type Message struct {
 	// normalising, which is no proof.
 	MovedHome string
 	Alike     bool
+	// From are the addresses of the sender, all of them if the mail names several.
+	// Empty: unknown. Merge looks at it where Policy.NeedsSender says so.
+	From []string
 	// Facts stands for whatever else a decision about this message was based on;
 	// when it changes, the decision is asked for again.
 	Facts string
@@ -64,8 +67,12 @@ type Folder struct {
 	From     string
 	Keywords tree.KeywordTable
 	// Mails counts the message files in it, of whatever kind. It needs to be right
-	// only where the other side has no folder of that name: there this one may go.
+	// only where the folder may go: the other side has none of its name, or it was
+	// made by an earlier plan.
 	Mails int
+	// Made: an earlier plan's MakeFolder made it, an archive subfolder. Such a
+	// folder is removed when it has become empty.
+	Made bool
 }
 
 // Input is all that Merge looks at. Messages need only be those that changed on
@@ -107,9 +114,13 @@ type Action struct {
 	Op       Op
 	Message  string
 	From, To string // folders; From is "" for place and copy, To for delete and expire
+	// Also are further folders of an archive family with files of the placement:
+	// they go with those in From. A second name of a file that has arrived in To
+	// already is removed.
+	Also     []string
 	Flags    tree.Flags
 	Keywords []string // flags and keywords afterwards
-	Rule     string   // row of the merge table
+	Rule     string   // row of the merge table, or "archive" for tidying alone
 	Slot     int      // index into the message's Outcome.Slots
 }
 
@@ -142,6 +153,7 @@ type Plan struct {
 	Conflicts []Conflict
 	Closed    []Conflict // still so, but a person has seen them
 	Outcomes  []Outcome  // one a message, in the order of Input.Messages
+	Notes     []Note     // what was not done although its time has come, and why
 }
 
 // Merge compares and decides.
@@ -149,7 +161,7 @@ func Merge(in Input, p Policy) Plan {
 	fm := newFolderMerge(in, p)
 	results := make([]result, len(in.Messages))
 	for i, m := range in.Messages {
-		results[i] = mergeMessage(m, fm, in, p, false)
+		results[i] = mergeMessage(m, fm, in, p, options{})
 	}
 	for _, side := range Sides {
 		if !tooMany(results, side, in.Known[side], p.MaxDeletions) {
@@ -157,11 +169,15 @@ func Merge(in Input, p Policy) Plan {
 		}
 		for i, m := range in.Messages {
 			if results[i].deletedOn[side] {
-				results[i] = mergeMessage(m, fm, in, p, true)
+				results[i] = mergeMessage(m, fm, in, p, options{hold: true})
 			}
 		}
 	}
-	var plan Plan
+	wait := postponed(results, p.MaxExpire)
+	for _, i := range wait {
+		results[i] = mergeMessage(in.Messages[i], fm, in, p, options{hold: results[i].opt.hold, keep: true})
+	}
+	plan := Plan{Notes: notes(results, len(wait), &p)}
 	for _, r := range results {
 		plan.Actions = append(plan.Actions, r.withoutFull(r.actions(), fm)...)
 		plan.Conflicts = append(plan.Conflicts, r.conflicts...)

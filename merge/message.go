@@ -1,6 +1,8 @@
 package merge
 
 import (
+	"time"
+
 	"snapmerge/tree"
 )
 
@@ -11,11 +13,15 @@ type result struct {
 	p        *Policy
 	decision *Decision // of a person, if it is still about the same question
 	waits    bool      // a conflict about it waited before this sync
-	hold     bool      // too many deletions: hold them
+	opt      options
+	fold     *fold     // nil without archive families
+	id       string    // of its conflicts
+	before   time.Time // the Placement.Since of its base online
 
 	out       Outcome
 	rules     []string // by slot
-	expire    []bool   // by slot: removed online for its age
+	expire    []string // by slot: the row by which it is removed online for its age
+	notes     [ExpireLimit + 1]bool
 	conflicts []Conflict
 	closed    []Conflict // those that a person has seen
 	// deletedOn tells on which side the user deleted the message, where that was
@@ -23,28 +29,39 @@ type result struct {
 	deletedOn [2]bool
 }
 
-// mergeMessage decides about one message. hold keeps its deletion waiting,
-// whatever the policy.
-func mergeMessage(m Message, fm *folderMerge, in Input, p Policy, hold bool) result {
+// options are what the whole plan asks of one message.
+type options struct {
+	hold bool // too many deletions: hold this one, whatever the policy
+	keep bool // too many expiries: this one waits
+}
+
+// mergeMessage decides about one message.
+func mergeMessage(m Message, fm *folderMerge, in Input, p Policy, opt options) result {
+	r := result{p: &p, opt: opt}
+	r.decide(m, fm, in)
+	r.unfold(fm)
+	return r
+}
+
+func (r *result) decide(m Message, fm *folderMerge, in Input) {
 	before := m.Base
-	m = fm.renamed(m)
-	dropLost(&m) // in skipped folders too: they may be synced again one day
-	r := result{p: &p, whole: m, hold: hold}
-	if len(in.Waiting) > 0 {
-		// What waited under the base as it was waits still: a renamed folder or a
-		// restored store decides nothing.
-		r.waits = in.Waiting[ConflictID(m.ID, m.Base)] || in.Waiting[ConflictID(m.ID, before)]
-	}
-	if len(in.Decisions) > 0 {
-		if d, ok := in.Decisions[ConflictID(m.ID, m.Base)]; ok && d.State == stateOf(m) {
-			r.decision = &d
+	for _, b := range before[Online] {
+		if b.Since.After(r.before) {
+			r.before = b.Since
 		}
 	}
-	skipped := hideSkipped(&m, &p)
+	m = fm.renamed(m)
+	r.fold = fm.fold(&m)
+	dropLost(&m) // in skipped folders too: they may be synced again one day
+	r.fold.dropLost(m)
+	r.whole = m
+	r.id = ConflictID(m.ID, r.fold.realBase(m.Base))
+	r.recall(before, in)
+	skipped := hideSkipped(&m, r.p)
 	r.m = m
 	r.out = Outcome{Message: m.ID, Slots: slots(m), Retain: skipped.base}
 	r.rules = make([]string, len(r.out.Slots))
-	r.expire = make([]bool, len(r.out.Slots))
+	r.expire = make([]string, len(r.out.Slots))
 	for i := range r.out.Slots {
 		s := &r.out.Slots[i]
 		for _, side := range Sides {
@@ -58,11 +75,11 @@ func mergeMessage(m Message, fm *folderMerge, in Input, p Policy, hold bool) res
 			rule = "14"
 		}
 		r.holdAs(NameTaken, rule, "")
-		return r
+		return
 	}
 	r.presence(skipped)
 	if r.out.Held {
-		return r
+		return
 	}
 	for i := range r.out.Slots {
 		if s := &r.out.Slots[i]; m.Lost != [2]bool{} && s.Result[Online] != nil && s.Result[Offline] != nil {
@@ -73,7 +90,20 @@ func mergeMessage(m Message, fm *folderMerge, in Input, p Policy, hold bool) res
 	r.joinDoubles()
 	r.expiry()
 	r.mark()
-	return r
+}
+
+// recall finds what is known of the message's questions. What waited under the
+// base as it was before waits still: a renamed folder or a restored store decides
+// nothing.
+func (r *result) recall(before [2][]tree.Placement, in Input) {
+	if len(in.Waiting) > 0 {
+		r.waits = in.Waiting[r.id] || in.Waiting[ConflictID(r.whole.ID, before)]
+	}
+	if len(in.Decisions) > 0 {
+		if d, ok := in.Decisions[r.id]; ok && d.State == stateOf(r.whole) {
+			r.decision = &d
+		}
+	}
 }
 
 // forgetAttributes takes flags and keywords out of the base: a store that was
@@ -81,7 +111,7 @@ func mergeMessage(m Message, fm *folderMerge, in Input, p Policy, hold bool) res
 func (s *Slot) forgetAttributes() {
 	for _, side := range Sides {
 		if b := s.Base[side]; b != nil {
-			s.Base[side] = &tree.Placement{Folder: b.Folder, Received: b.Received}
+			s.Base[side] = &tree.Placement{Folder: b.Folder, Received: b.Received, Since: b.Since}
 		}
 	}
 }
@@ -99,7 +129,7 @@ func (r *result) mark() {
 // conflict reports a conflict, or that a person has closed it.
 func (r *result) conflict(k Kind, rule, note string) {
 	c := Conflict{
-		ID: ConflictID(r.m.ID, r.whole.Base), State: stateOf(r.whole),
+		ID: r.id, State: stateOf(r.whole),
 		Kind: k, Message: r.m.ID, Rule: rule, Note: note,
 		Base: r.m.Base, Now: r.m.Now,
 	}

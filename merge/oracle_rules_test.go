@@ -84,10 +84,10 @@ func (j *judge) nothing() {
 	j.held = true
 	for _, s := range Sides {
 		for f := range each(j.n[s]) {
-			j.final[s][j.names[f]] = j.attrs(j.at[s][f])
+			j.final[s][j.at[s][f].Folder] = j.attrs(j.at[s][f])
 		}
 		for f := range each(j.agreed[s]) {
-			j.base[s][j.names[f]] = j.ba[s][f]
+			j.base[s][j.was[s][f].Folder] = j.ba[s][f]
 		}
 	}
 }
@@ -364,6 +364,7 @@ func (j *judge) contested() {
 // settle writes down where everything is in the end.
 func (j *judge) settle(ps []place) {
 	seen := folders(0)
+	j.brought(ps)
 	for _, p := range ps {
 		if seen>>p.folder&1 != 0 {
 			j.loose = true
@@ -378,18 +379,20 @@ func (j *judge) settlePlace(p place) {
 	r := j.attributes(p)
 	next := r
 	expire := p.on[Online] && p.on[Offline] && j.expires(name, p, r[Online])
+	var real [2]string
 	for _, s := range Sides {
 		if !p.on[s] || s == Online && expire {
 			continue
 		}
 		o := s.Other()
 		need := r[s]
-		if p.t.now[s] == p.folder {
+		real[s] = j.target(s, p, need)
+		if p.t.now[s] == p.folder && real[s] == j.at[s][p.folder].Folder {
 			need &^= j.na[s][p.folder]
 		}
 		for i, w := range j.words {
 			bit := attrs(1) << (26 + i)
-			if need&bit == 0 || !j.full(s, name, w) {
+			if need&bit == 0 || !j.full(s, real[s], w) {
 				continue
 			}
 			j.ask(KeywordFull)
@@ -408,8 +411,8 @@ func (j *judge) settlePlace(p place) {
 			j.rules["7"] = true
 			continue
 		}
-		j.final[s][name] = r[s]
-		j.base[s][name] = next[s]
+		j.final[s][real[s]] = r[s]
+		j.base[s][real[s]] = next[s]
 	}
 }
 
@@ -424,50 +427,9 @@ func (j *judge) expires(name string, p place, r attrs) bool {
 	} else if f := p.t.now[Offline]; f != nowhere {
 		received = j.at[Offline][f].Received
 	}
+	if received.Before(j.since[1]) {
+		received = j.since[1]
+	}
 	e := j.p.For(name)
 	return j.p.Expired(e.Keep, received) && !(e.KeepFlagged && r&attrF != 0)
-}
-
-// attributes merges letters and keywords of one place: three-way, or the union
-// where one side has nothing to compare with.
-func (j *judge) attributes(p place) (r [2]attrs) {
-	var n [2]attrs
-	compared := p.on[Online] && p.on[Offline] && j.m.Lost == [2]bool{} // a restored store has taken nothing away
-	for _, s := range Sides {
-		if p.t.now[s] != nowhere {
-			n[s] = j.na[s][p.t.now[s]]
-		}
-		compared = compared && p.t.now[s] != nowhere && p.t.base[s] != nowhere
-	}
-	switch {
-	case compared:
-		r = merge3([2]attrs{j.ba[Online][p.t.base[Online]], j.ba[Offline][p.t.base[Offline]]}, n)
-	case p.on[Online] && p.on[Offline]:
-		r = [2]attrs{n[Online] | n[Offline], n[Online] | n[Offline]}
-	default:
-		return n
-	}
-	for _, s := range Sides { // T set on the other side alone
-		if r[s]&^n[s]&attrT != 0 && !j.travels(s.Other(), p.folder) {
-			r[s] &^= attrT
-		}
-	}
-	return r
-}
-
-func (j *judge) travels(from Side, folder int) bool {
-	e := j.p.For(j.names[folder])
-	return [2]Deletion{e.DeletedOnline, e.DeletedOffline}[from] == Apply
-}
-
-// merge3 merges bit by bit: a bit that one side changed is as that side has it;
-// one that both changed, to different values, is set, but for T, which is clear.
-func merge3(b, n [2]attrs) (r [2]attrs) {
-	c := [2]attrs{b[0] ^ n[0], b[1] ^ n[1]}
-	either, both := n[0]|n[1], n[0]&n[1]
-	v := c[0]&^c[1]&n[0] | c[1]&^c[0]&n[1] | c[0]&c[1]&(either&^attrT|both&attrT)
-	for s := range r {
-		r[s] = n[s]&^(c[0]|c[1]) | v
-	}
-	return r
 }

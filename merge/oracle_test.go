@@ -3,6 +3,7 @@ package merge
 import (
 	"math/bits"
 	"slices"
+	"time"
 
 	"snapmerge/tree"
 )
@@ -41,6 +42,8 @@ type verdict struct {
 	// loose: several placements moved at once, and which became which is nobody's
 	// to know. What holds then is checked by properties, not by this verdict.
 	loose bool
+	home  func(string) string // of a folder, the base of its family
+	since [2]time.Time        // Placement.Since that is due online: before and after
 }
 
 // A thread is one placement through time, for both sides: the folder that it
@@ -58,8 +61,9 @@ type judge struct {
 	agreed     [2]folders // b with what row 8 takes out
 	outdatedIn folders    // those
 	ba, na     [2][]attrs
-	at         [2][]tree.Placement // now, by folder
-	was        [2][]tree.Placement // base, by folder
+	at         [2][]tree.Placement // now, by folder, with the real one
+	was        [2][]tree.Placement // base, by folder, with the real one
+	known      bool                // there was a sync before this one
 	threads    []thread
 	taken      bool // a decision holds
 	take       Side
@@ -77,13 +81,14 @@ func (j *judge) attrs(p tree.Placement) attrs {
 	return a
 }
 
-// load turns the message into bits. Folders that a rule skips are not there.
+// load turns the message into bits. A family is one folder. Folders that a rule
+// skips are not there.
 func (j *judge) load() {
 	for _, s := range Sides {
 		for _, ps := range [][]tree.Placement{j.m.Base[s], j.m.Now[s]} {
 			for _, p := range ps {
-				if !slices.Contains(j.names, p.Folder) {
-					j.names = append(j.names, p.Folder)
+				if name := j.home(p.Folder); !slices.Contains(j.names, name) {
+					j.names = append(j.names, name)
 				}
 				for _, k := range p.Keywords {
 					if k = tree.KeywordKey(k); !slices.Contains(j.words, k) {
@@ -102,12 +107,14 @@ func (j *judge) load() {
 	lost := folders(0)
 	for _, s := range Sides {
 		for _, p := range j.m.Now[s] {
-			i := j.folder(p.Folder)
+			i := j.folder(j.home(p.Folder))
+			j.loose = j.loose || j.n[s]>>i&1 != 0
 			j.n[s] |= 1 << i
 			j.na[s][i], j.at[s][i] = j.attrs(p), p
 		}
 		for _, p := range j.m.Base[s] {
-			i := j.folder(p.Folder)
+			i := j.folder(j.home(p.Folder))
+			j.loose = j.loose || j.b[s]>>i&1 != 0
 			j.b[s] |= 1 << i
 			j.ba[s][i], j.was[s][i] = j.attrs(p), p
 		}
@@ -122,10 +129,10 @@ func (j *judge) load() {
 				continue
 			}
 			if j.b[s]&(1<<i) != 0 {
-				j.base[s][name] = j.ba[s][i]
+				j.base[s][j.was[s][i].Folder] = j.ba[s][i]
 			}
 			if j.n[s]&(1<<i) != 0 {
-				j.final[s][name] = j.na[s][i]
+				j.final[s][j.at[s][i].Folder] = j.na[s][i]
 			}
 		}
 	}

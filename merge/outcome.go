@@ -11,6 +11,9 @@ import (
 // each side has it now, where each side is to have it. Nil means absent.
 type Slot struct {
 	Base, Now, Result [2]*tree.Placement
+	// Within: Now and Result are in one archive family, so that whether the side
+	// has been tidied does not matter to what is agreed on.
+	Within [2]bool
 }
 
 // An Outcome is what is planned for one message.
@@ -51,12 +54,17 @@ func (o Outcome) Settle(have [][2]*tree.Placement) [2][]tree.Placement {
 func (s Slot) settle(have [2]*tree.Placement) [2]*tree.Placement {
 	where, present := s.Result, true
 	for _, side := range Sides {
-		if !sameFolder(have[side], s.Result[side]) {
+		if !sameFolder(have[side], s.Result[side]) && !s.untidied(have, side) {
 			where = s.Base
 		}
 		present = present && (have[side] == nil) == (s.Result[side] == nil)
 	}
 	for _, side := range Sides {
+		if where[side] != nil && where[side] == s.Result[side] && s.untidied(have, side) {
+			c := *where[side]
+			c.Folder = have[side].Folder
+			where[side] = &c
+		}
 		// What an own action removed has no base any more, whatever became of the
 		// other side: an expiry must never look like a user's deletion.
 		if s.Now[side] != nil && s.Result[side] == nil && have[side] == nil {
@@ -64,6 +72,12 @@ func (s Slot) settle(have [2]*tree.Placement) [2]*tree.Placement {
 		}
 	}
 	return s.settleAttributes(where, have, present)
+}
+
+// untidied tells whether a side has a placement in the right family, but not yet
+// in the right folder of it.
+func (s Slot) untidied(have [2]*tree.Placement, side Side) bool {
+	return s.Within[side] && s.Result[side] != nil && sameFolder(have[side], s.Now[side])
 }
 
 // settleAttributes returns the placements of where with those flags and
@@ -97,7 +111,7 @@ func (s Slot) settleAttributes(where, have [2]*tree.Placement, present bool) [2]
 		if where[side] == nil {
 			continue
 		}
-		p := tree.Placement{Folder: where[side].Folder, Received: where[side].Received}
+		p := tree.Placement{Folder: where[side].Folder, Received: where[side].Received, Since: where[side].Since}
 		p.Flags = flagsOf(s.Result[side])&settledFlags | flagsOf(old[side])&^settledFlags
 		for k, name := range keywordSet(s.Result[side]) {
 			if !unsettled[k] {

@@ -2,6 +2,7 @@ package merge
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -64,102 +65,6 @@ func parseWord(names []string, s string) (int, error) {
 	return 0, fmt.Errorf("%q is none of %s", s, strings.Join(names, ", "))
 }
 
-// Keep says how long mail stays online. The zero value keeps everything.
-type Keep struct {
-	Unit KeepUnit
-	N    int // how many units; 0 with KeepAll and KeepNone
-}
-
-// KeepUnit is what Keep.N counts.
-type KeepUnit uint8
-
-const (
-	KeepAll    KeepUnit = iota // for ever
-	KeepNone                   // not at all
-	KeepDays                   // calendar days: the same time of day, N days later
-	KeepWeeks                  // seven calendar days each
-	KeepMonths                 // calendar months
-	KeepYears                  // twelve calendar months each
-)
-
-var keepUnits = []string{KeepAll: "all", KeepNone: "none",
-	KeepDays: "days", KeepWeeks: "weeks", KeepMonths: "months", KeepYears: "years"}
-
-// maxKeep is the largest N: four digits say more than any mailbox needs, and
-// no sum of dates can overflow.
-const maxKeep = 9999
-
-// ParseKeep reads "all", "none" or a number from 1 to 9999 and a unit, one
-// space between: "4 months", "1 year".
-func ParseKeep(s string) (Keep, error) {
-	switch s {
-	case keepUnits[KeepAll]:
-		return Keep{}, nil
-	case keepUnits[KeepNone]:
-		return Keep{Unit: KeepNone}, nil
-	}
-	number, unit, _ := strings.Cut(s, " ")
-	n, err := strconv.ParseUint(number, 10, 16)
-	if err == nil && n >= 1 && n <= maxKeep && number[0] != '0' {
-		for u := KeepDays; u <= KeepYears; u++ {
-			if unit == keepUnits[u] || unit+"s" == keepUnits[u] {
-				return Keep{Unit: u, N: int(n)}, nil
-			}
-		}
-	}
-	return Keep{}, fmt.Errorf(`%q is none of all, none, N days, N weeks, N months, N years (N from 1 to %d)`, s, maxKeep)
-}
-
-// String returns what ParseKeep reads.
-func (k Keep) String() string {
-	unit := word(keepUnits, uint8(k.Unit))
-	switch {
-	case k.Unit == KeepAll || k.Unit == KeepNone:
-		return unit
-	case k.N == 1:
-		return "1 " + strings.TrimSuffix(unit, "s")
-	}
-	return strconv.Itoa(k.N) + " " + unit
-}
-
-// Expired reports whether the time of mail received at that moment is over:
-// received + N units lies before now. The calendar is that of now's location.
-// A day that a month lacks is its last day: 31 January and a month is 28 or
-// 29 February.
-//
-// Mail whose received date is unknown (the zero time) is expired by KeepNone
-// only: without a date nothing shows that it is old.
-func (k Keep) Expired(received, now time.Time) bool {
-	switch k.Unit {
-	case KeepNone:
-		return true
-	case KeepDays, KeepWeeks, KeepMonths, KeepYears:
-		return !received.IsZero() && k.end(received.In(now.Location())).Before(now)
-	}
-	return false
-}
-
-func (k Keep) end(t time.Time) time.Time {
-	switch k.Unit {
-	case KeepDays:
-		return t.AddDate(0, 0, k.N)
-	case KeepWeeks:
-		return t.AddDate(0, 0, 7*k.N)
-	case KeepYears:
-		return addMonths(t, 12*k.N)
-	}
-	return addMonths(t, k.N)
-}
-
-// addMonths is AddDate without its normalisation, which makes 3 March of
-// 31 January and a month.
-func addMonths(t time.Time, n int) time.Time {
-	first := time.Date(t.Year(), t.Month()+time.Month(n), 1, 0, 0, 0, 0, time.UTC)
-	last := first.AddDate(0, 1, -1).Day()
-	return time.Date(first.Year(), first.Month(), min(t.Day(), last),
-		t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), t.Location())
-}
-
 // A Rule is what the configuration says about the folders that a pattern
 // matches. What it leaves nil is the policy's.
 type Rule struct {
@@ -169,6 +74,11 @@ type Rule struct {
 	DeletedOffline *Deletion
 	Keep           *Keep
 	KeepFlagged    *bool
+	// KeepFrom are senders whose mail is not expired, see MatchSender.
+	KeepFrom []string
+	// Archive are the names of archive subfolders on each side; with one of them
+	// set the folders are the bases of archive families.
+	Archive [2]Pattern
 }
 
 // A Policy is everything that the merge is told about a mailbox.
@@ -179,9 +89,13 @@ type Policy struct {
 	// MaxDeletions is the largest number of new deletions in one sync that is
 	// still acted upon; with one more all of them are held.
 	MaxDeletions int
-	Rules        []Rule         // the first that matches a folder counts, alone
-	Now          time.Time      // the clock of this sync
-	Location     *time.Location // home's calendar; nil is that of Now
+	// MaxExpire is the largest number of mails that one plan expires; the oldest
+	// go first and the rest waits. 0 is no limit.
+	MaxExpire int
+	Rules     []Rule         // the first that matches a folder counts, alone
+	Now       time.Time      // the clock of this sync
+	LastSync  time.Time      // the clock of the last one; zero if there was none
+	Location  *time.Location // home's calendar; nil is that of Now
 }
 
 // DefaultPolicy is the policy of a mailbox that configures nothing. Now is
@@ -200,26 +114,40 @@ type Effective struct {
 
 	DeletedOnline, DeletedOffline Deletion
 	Keep                          Keep
-	KeepFlagged                   bool // mail with \Flagged is not expired
+	KeepFlagged                   bool     // mail with \Flagged is not expired
+	KeepFrom                      []string // nor that of these senders
 }
 
-// For returns what holds for the folder, a logical name.
+// For returns what holds for the folder, a logical name. What holds for the
+// base of an archive family holds for all of it.
 func (p *Policy) For(folder string) Effective {
 	e := Effective{DeletedOnline: p.DeletedOnline, DeletedOffline: p.DeletedOffline, KeepFlagged: true}
-	for _, r := range p.Rules {
-		if !Match(r.Match, folder) {
-			continue
-		}
-		set(&e.DeletedOnline, r.DeletedOnline)
-		set(&e.DeletedOffline, r.DeletedOffline)
-		set(&e.Keep, r.Keep)
-		set(&e.KeepFlagged, r.KeepFlagged)
-		if r.Skip {
-			e.Skip, e.SkipDeletedOnline, e.SkipDeletedOffline = true, r.DeletedOnline, r.DeletedOffline
-		}
-		break
+	base, _ := p.Family(folder)
+	r := p.rule(base)
+	if r == nil {
+		return e
+	}
+	set(&e.DeletedOnline, r.DeletedOnline)
+	set(&e.DeletedOffline, r.DeletedOffline)
+	set(&e.Keep, r.Keep)
+	set(&e.KeepFlagged, r.KeepFlagged)
+	e.KeepFrom = r.KeepFrom
+	if r.Skip {
+		e.Skip, e.SkipDeletedOnline, e.SkipDeletedOffline = true, r.DeletedOnline, r.DeletedOffline
 	}
 	return e
+}
+
+// rule returns the first rule whose pattern matches, or nil.
+func (p *Policy) rule(folder string) *Rule {
+	if i := p.match(folder); i >= 0 {
+		return &p.Rules[i]
+	}
+	return nil
+}
+
+func (p *Policy) match(folder string) int {
+	return slices.IndexFunc(p.Rules, func(r Rule) bool { return Match(r.Match, folder) })
 }
 
 func set[T any](dst, src *T) {
@@ -231,58 +159,5 @@ func set[T any](dst, src *T) {
 // Expired reports whether mail received at that moment is too old for k, by
 // the policy's clock and calendar.
 func (p *Policy) Expired(k Keep, received time.Time) bool {
-	now := p.Now
-	if p.Location != nil {
-		now = now.In(p.Location)
-	}
-	return k.Expired(received, now)
-}
-
-// Match reports whether the pattern matches the folder, a logical name. In a
-// pattern "*" stands for any characters of one level, and a level "**" for any
-// number of levels: none or more before another level, one or more at the end.
-// So "lists/**" matches "lists/a" and "lists/a/b" but not "lists", "**/Spam"
-// matches "Spam" too, and "**" matches everything, INBOX as well. Nothing else
-// is special. Case counts, but for a first level INBOX (RFC 9051 section 5.1).
-func Match(pattern, folder string) bool {
-	ps, fs := strings.Split(pattern, "/"), strings.Split(folder, "/")
-	if strings.EqualFold(ps[0], "INBOX") && strings.EqualFold(fs[0], "INBOX") {
-		ps, fs = ps[1:], fs[1:]
-	}
-	// "x/**" is "x/**/*": what the last "**" stands for has a level at least.
-	if len(ps) > 0 && ps[len(ps)-1] == "**" {
-		ps = append(ps, "*")
-	}
-	return glob(ps, fs, func(p string) bool { return p == "**" }, matchLevel)
-}
-
-func matchLevel(pattern, level string) bool {
-	return glob([]byte(pattern), []byte(level), func(b byte) bool { return b == '*' },
-		func(p, b byte) bool { return p == b })
-}
-
-// glob matches s against a pattern in which a wild element stands for any number of elements.
-// It goes back to the last wildcard only, so that no folder name, however it is
-// chosen, takes more than len(pattern)*len(s) steps.
-func glob[T any](pattern, s []T, wild func(T) bool, one func(pattern, s T) bool) bool {
-	p, i := 0, 0
-	star, from := -1, 0 // the last wildcard, and where what follows it was tried
-	for i < len(s) {
-		switch {
-		case p < len(pattern) && wild(pattern[p]):
-			star, from = p, i
-			p++
-		case p < len(pattern) && one(pattern[p], s[i]):
-			p, i = p+1, i+1
-		case star >= 0:
-			from++
-			p, i = star+1, from
-		default:
-			return false
-		}
-	}
-	for p < len(pattern) && wild(pattern[p]) {
-		p++
-	}
-	return p == len(pattern)
+	return k.Expired(received, p.clock())
 }

@@ -33,15 +33,10 @@ func (r *result) presence(skipped hidden) {
 func (r *result) expiredByItself() {
 	for i, s := range r.out.Slots {
 		b := s.Base[Online]
-		if s.state(Online) == gone && r.expired(b.Folder, b.Flags, *b) {
+		if s.state(Online) == gone && r.outlived(*b) {
 			r.rules[i] = "8"
 		}
 	}
-}
-
-func (r *result) expired(folder string, flags tree.Flags, p tree.Placement) bool {
-	e := r.p.For(folder)
-	return r.p.Expired(e.Keep, p.Received) && !(e.KeepFlagged && flags&tree.Flagged != 0)
 }
 
 // allGone tells whether a side had the message and has none of it now.
@@ -280,20 +275,4 @@ func unite(a, b *Slot) {
 		c.Keywords = tree.SortKeywords(keywords)
 		*p = &c
 	})
-}
-
-// expiry removes online what is too old for its folder and is at home.
-func (r *result) expiry() {
-	if r.m.Differ || r.m.Duplicate {
-		return
-	}
-	for i := range r.out.Slots {
-		s := &r.out.Slots[i]
-		on := s.Result[Online]
-		if on == nil || s.Result[Offline] == nil || !r.expired(on.Folder, on.Flags, *on) {
-			continue
-		}
-		r.expire[i] = s.Now[Online] != nil
-		s.Result[Online] = nil
-	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"snapmerge/tree"
 )
@@ -14,11 +15,12 @@ import (
 func TestRaced(t *testing.T) {
 	seed := seeded(t)
 	raced := 0
-	for i := range cases(t, 50_000) {
+	for i := range cases(t, 25_000) {
 		d := dice{rand.New(rand.NewPCG(seed, uint64(i)))}
 		in, p := d.input(), d.policy()
 		p.MaxDeletions = 1000 // a deletion that raced would be counted twice
 		in.Known = [2]int{1000, 1000}
+		p.LastSync = p.Now.Add(-time.Hour) // what the first try left is not of a first sync
 		plan := Merge(in, p)
 		want, err := simulate(in, plan, nil)
 		if err != nil {
@@ -51,8 +53,8 @@ func TestRaced(t *testing.T) {
 		}
 		for k := range in.Messages {
 			m := in.Messages[k] // a deletion waits with whatever else waits about a message
-			if !bad[m.ID] || verdicts[k].loose || m.Duplicate || m.Differ {
-				continue
+			if !bad[m.ID] || verdicts[k].loose || m.Duplicate || m.Differ || m.Lost != [2]bool{} {
+				continue // mail of a restored store is brought by nobody, but in the first try only
 			}
 			raced++
 			for _, s := range Sides {
@@ -73,7 +75,7 @@ func TestUserInBetween(t *testing.T) {
 	seed := seeded(t)
 	p := Policy{DeletedOnline: Hold, DeletedOffline: Apply, MaxDeletions: 100, Now: clock}
 	const letters = tree.Seen | tree.Flagged | 1<<('R'-'A')
-	for i := range cases(t, 50_000) {
+	for i := range cases(t, 25_000) {
 		d := dice{rand.New(rand.NewPCG(seed, uint64(i)))}
 		base := at("A", "S", "work")
 		base.Flags = d.flags() & letters

@@ -20,7 +20,8 @@ func judgeAll(in Input, p Policy, decided map[string]Side) []verdict {
 		return false
 	}
 	one := func(m Message, hold bool) verdict {
-		j := judge{p: &p, full: full, m: m, hold: hold}
+		j := judge{p: &p, full: full, m: m, hold: hold, known: !p.LastSync.IsZero()}
+		j.home = homes(p.Rules)
 		j.take, j.taken = decided[m.ID]
 		j.waiting = in.Waiting[ConflictID(m.ID, m.Base)]
 		return j.consider()
@@ -134,6 +135,12 @@ func (w *world) do(a Action, slot Slot) error {
 			return fmt.Errorf("expired and not at home")
 		}
 		delete(now, a.From)
+	}
+	for _, f := range a.Also {
+		if _, ok := now[f]; !ok {
+			return fmt.Errorf("nothing in %q too", f)
+		}
+		delete(now, f)
 	}
 	if a.Op == Flag && a.From != a.To {
 		return fmt.Errorf("flags change the folder")

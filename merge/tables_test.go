@@ -163,7 +163,9 @@ func rows(t *testing.T, s string) []tree.Row {
 }
 
 // policyLine reads "key=value": prefer, deleted_online, deleted_offline,
-// max_deletions; keep:FOLDER, skip:FOLDER; fact=differ|duplicate|moved-home|
+// max_deletions, max_expire; now, last_sync: times; keep:FOLDER, skip:FOLDER,
+// and about the folder of the rule before keep_from, archive_online,
+// archive_offline (archive:FOLDER begins such a rule); from:MESSAGE=ADDRESS; fact=differ|duplicate|moved-home|
 // alike|lost-online|lost-offline, for all messages; take=online|offline, for all
 // conflicts.
 func policyLine(t *testing.T, p *Policy, ms map[string]*Message, key, value string) (takes []string) {
@@ -185,6 +187,22 @@ func policyLine(t *testing.T, p *Policy, ms map[string]*Message, key, value stri
 		p.Rules = append(p.Rules, Rule{Match: folder, Keep: &k})
 	case "skip":
 		p.Rules = append(p.Rules, Rule{Match: folder, Skip: true})
+	case "max_expire":
+		p.MaxExpire, err = strconv.Atoi(value)
+	case "now":
+		p.Now, err = time.Parse(time.RFC3339, value)
+	case "last_sync":
+		p.LastSync, err = time.Parse(time.RFC3339, value)
+	case "archive":
+		p.Rules = append(p.Rules, Rule{Match: folder})
+	case "keep_from":
+		last := &p.Rules[len(p.Rules)-1]
+		last.KeepFrom = append(last.KeepFrom, value)
+	case "archive_online", "archive_offline":
+		last, side := &p.Rules[len(p.Rules)-1], slices.Index([]string{"archive_online", "archive_offline"}, key)
+		last.Archive[side], err = ParsePattern(value)
+	case "from":
+		ms[folder].From = append(ms[folder].From, value)
 	case "take":
 		takes = append(takes, value)
 	case "fact":
@@ -225,6 +243,9 @@ func planText(plan Plan) string {
 	}
 	for _, c := range plan.Conflicts {
 		fmt.Fprintf(&b, "conflict %s %s rule %s\n", c.Kind, c.Message, c.Rule)
+	}
+	for _, n := range plan.Notes {
+		fmt.Fprintf(&b, "note: %s\n", n)
 	}
 	return b.String()
 }

@@ -275,3 +275,37 @@ func Leftovers(dir string) ([]string, error) {
 	slices.Sort(names)
 	return names, nil
 }
+
+// Open opens the root of the read-only subvolume dir/name. Errors: those of
+// [Read], and [ErrNotSnapshot].
+func Open(dir, name string) (*os.File, error) {
+	root, err := openSnapshot(dir, name)
+	if err != nil {
+		return nil, fmt.Errorf("open snapshot %q: %w", filepath.Join(dir, name), err)
+	}
+	return root, nil
+}
+
+func openSnapshot(dir, name string) (*os.File, error) {
+	if err := checkName(name); err != nil {
+		return nil, err
+	}
+	d, err := openDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	root, err := openRoot(d, name)
+	if err != nil {
+		return nil, err
+	}
+	info, err := readInfo(root)
+	if err == nil && !info.ReadOnly {
+		err = ErrNotSnapshot
+	}
+	if err != nil {
+		root.Close()
+		return nil, err
+	}
+	return root, nil
+}

@@ -13,8 +13,9 @@ import (
 )
 
 // Entries are the names in a cur/ or new/, mail's and others, each with its inode
-// number as the directory has it. Reading them stats nothing: what an entry is,
-// and whether it is mail, they do not tell. Names that a scan passes over are left out.
+// number, or 0 for a directory: the number that a nested subvolume's entry has is
+// that of the subvolume, and can be a file's too. Reading them stats nothing;
+// whether an entry is mail they do not tell. Names that a scan passes over are left out.
 type Entries struct {
 	dir  *os.File
 	buf  []byte
@@ -61,6 +62,9 @@ func (e *Entries) Next() (ino uint64, name []byte, err error) {
 		name, _, _ := bytes.Cut(d[head:n], []byte{0})
 		if len(name) > 0 && name[0] == '.' {
 			continue // also "." and ".."
+		}
+		if d[18] == unix.DT_DIR {
+			return 0, name, nil
 		}
 		return binary.NativeEndian.Uint64(d), name, nil
 	}

@@ -19,6 +19,9 @@ type Placement struct {
 	New      bool      // still in new/
 	Received time.Time // mtime, zero if unknown
 	Ctime    time.Time // of the side's own host, zero if unknown
+	// Since is set in a merge base only: the sync at which mail that is older came
+	// (back) online, so that its time there begins anew. No file shows it.
+	Since time.Time
 }
 
 // KeywordKey is the form under which two spellings of a keyword are one

@@ -148,6 +148,22 @@ func (r *Reader) File(folder string, isNew bool, name string) (f File, links int
 	return one.files[0], links, nil
 }
 
+// FileOf is File for who has read the entry already: of st it looks at Ino, Mode,
+// Size and the three times. ok is false if it is no mail.
+func (r *Reader) FileOf(folder string, isNew bool, name string, st *unix.Stat_t) (f File, ok bool, err error) {
+	dir, err := r.layout.Dir(folder)
+	if err != nil || passedOver(name) {
+		return File{}, false, err
+	}
+	one := r.scanOf(found{name: folder})
+	ok, err = one.add(path.Join(dir, File{New: isNew}.Dir()), isNew, name, st)
+	r.refuse(one.refused)
+	if !ok || err != nil {
+		return File{}, false, err
+	}
+	return one.files[0], true, nil
+}
+
 // mailDir opens cur/ or new/ of a folder, nil if there is none.
 func (r *Reader) mailDir(folder string, isNew bool) (*os.File, error) {
 	dir, err := r.layout.Dir(folder)

@@ -96,11 +96,6 @@ func (a *app) mailboxes(names []string) (*config.Config, []config.Mailbox, error
 	if err != nil {
 		return nil, nil, configError(err)
 	}
-	for _, mb := range cfg.Mailboxes {
-		if mb.Online.Host != "" {
-			return nil, nil, usageError(fmt.Sprintf("mailbox %s: a remote online side is not supported yet", mb.Name), "")
-		}
-	}
 	if len(names) == 0 {
 		return cfg, cfg.Mailboxes, nil
 	}

@@ -58,6 +58,8 @@ func exitStatus(err error) int {
 		return 2
 	case errors.Is(err, lock.ErrLocked):
 		return 3
+	case errors.Is(err, remote.ErrUnreachable):
+		return 75
 	case errors.Is(err, context.Canceled):
 		return 130
 	}

@@ -17,7 +17,7 @@ import (
 // that [engine.CheckStores] finds, with the command for the administrator.
 func makeFolders(mb config.Mailbox) error {
 	for _, s := range []config.Store{mb.Offline, mb.Online} {
-		if !mayMake(s) {
+		if s.Host != "" || !mayMake(s) {
 			continue
 		}
 		if err := os.MkdirAll(s.Snapshots, 0o700); err != nil {

@@ -116,7 +116,7 @@ func (a *app) initMailbox(ctx context.Context, mb config.Mailbox, stateDir strin
 
 // measure checks both stores and counts what they hold.
 func measure(ctx context.Context, mb config.Mailbox) (figures [2]report.Figures, err error) {
-	h, err := engine.OpenHosts(ctx, mb, nil, true)
+	h, err := engine.OpenHosts(ctx, mb, connect, true)
 	if err != nil {
 		return figures, err
 	}

@@ -17,6 +17,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/pflag"
+
+	"snapmerge/internal/mirror"
 )
 
 const usage = `Usage:
@@ -86,6 +88,9 @@ func find(name string) *command {
 }
 
 func main() {
+	if mirror.IsChild() {
+		mirror.Child()
+	}
 	// A signal ends the work after the current operation, a second one at once.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,6 +29,11 @@ the tables may be "-", standard input.
 
         --mailbox NAME  the mailbox of the configuration whose policy counts
         --now TIME      the clock, as in 2026-03-01T04:00:00+01:00
+        --last-sync TIME
+                        the clock of the last sync; without it there was none
+        --from KEY=ADDRESS
+                        a mail's sender, for keep_from; any number of times.
+                        Other mail's sender counts as unreadable
 
     -c, --config FILE   where the policy comes from; without it and --mailbox it
                         is that of a mailbox that configures nothing
@@ -59,20 +65,22 @@ Example:
 func setupMergeTree(fs *pflag.FlagSet) runner {
 	mailbox := fs.String("mailbox", "", "")
 	now := fs.String("now", "", "")
+	last := fs.String("last-sync", "", "")
+	from := fs.StringArray("from", nil, "")
 	return func(_ context.Context, a *app, args []string) error {
 		if len(args) != 4 {
 			return usageError(fmt.Sprintf("merge-tree: %d tables, it takes 4: ONLINE-BASE ONLINE OFFLINE-BASE OFFLINE", len(args)),
 				`see "snapmerge merge-tree --help"`)
 		}
-		clock := time.Now()
-		if *now != "" {
-			var err error
-			if clock, err = time.Parse(time.RFC3339, *now); err != nil {
-				return usageError(fmt.Sprintf("--now %q: no time like 2026-03-01T04:00:00+01:00", *now), "")
-			}
+		clock, err := timeOption("--now", *now, time.Now())
+		if err != nil {
+			return err
 		}
 		policy, err := a.policy(*mailbox, clock)
 		if err != nil {
+			return err
+		}
+		if policy.LastSync, err = timeOption("--last-sync", *last, time.Time{}); err != nil {
 			return err
 		}
 		tables, err := a.readTables(args)
@@ -80,8 +88,11 @@ func setupMergeTree(fs *pflag.FlagSet) runner {
 			return err
 		}
 		in := mergeInput(tables)
+		if err := addSenders(in.Messages, *from); err != nil {
+			return err
+		}
 		plan := merge.Merge(in, policy)
-		p := report.Plan{Plan: plan, Result: resultTables(in, plan, policy)}
+		p := report.Plan{Plan: plan, Result: resultTables(in, plan)}
 		a.show(report.PlanText(p, a.style))
 		if a.json {
 			a.print(report.PlanJSON(p))
@@ -91,6 +102,32 @@ func setupMergeTree(fs *pflag.FlagSet) runner {
 		}
 		return nil
 	}
+}
+
+// timeOption reads a time, or returns what counts without the option.
+func timeOption(option, value string, without time.Time) (time.Time, error) {
+	if value == "" {
+		return without, nil
+	}
+	t, err := time.Parse(time.RFC3339, value)
+	if err != nil {
+		return t, usageError(fmt.Sprintf("%s %q: no time like 2026-03-01T04:00:00+01:00", option, value), "")
+	}
+	return t, nil
+}
+
+// addSenders gives messages the senders that the command line names.
+func addSenders(ms []merge.Message, senders []string) error {
+	for _, s := range senders {
+		// A key may have a "=", what is behind it rarely.
+		cut := strings.LastIndexByte(s, '=')
+		i := slices.IndexFunc(ms, func(m merge.Message) bool { return cut >= 0 && m.ID == s[:cut] })
+		if i < 0 {
+			return usageError(fmt.Sprintf("--from %q: no KEY=ADDRESS of a mail in the tables", s), "")
+		}
+		ms[i].From = append(ms[i].From, s[cut+1:])
+	}
+	return nil
 }
 
 // policy is that of a mailbox of the configuration, or the default one.

@@ -133,9 +133,9 @@ func (h *history) journal() (sync int, running bool, err error) {
 func (h *history) side(ctx context.Context, side merge.Side) (out report.SideStatus, err error) {
 	var store host.Host
 	if side == merge.Offline {
-		store, err = engine.Home(h.mb)
+		store, err = engine.LookHome(h.mb)
 	} else {
-		store, err = engine.Online(ctx, h.mb)
+		store, err = look(ctx, h.mb)
 	}
 	if err != nil {
 		return out, err

@@ -81,7 +81,7 @@ func (a *app) sync(ctx context.Context, mb config.Mailbox, stateDir string, dry 
 		return s
 	}
 	p := a.progress(mb.Name)
-	res, err := engine.Sync(ctx, mb, stateDir, engine.Options{DryRun: dry, Progress: p.update})
+	res, err := engine.Sync(ctx, mb, stateDir, engine.Options{DryRun: dry, Progress: p.update, Connect: connect})
 	p.stop()
 	s.Err = err
 	if res != nil {

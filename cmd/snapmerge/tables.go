@@ -89,17 +89,31 @@ func folders(base, now []tree.Row) []merge.Folder {
 }
 
 // resultTables returns what each side has when the plan has been carried out.
-func resultTables(in merge.Input, plan merge.Plan, policy merge.Policy) [2][]tree.Row {
+func resultTables(in merge.Input, plan merge.Plan) [2][]tree.Row {
 	var out [2][]tree.Row
+	type file struct {
+		side            merge.Side
+		message, folder string
+	}
+	gone := map[file]bool{}
+	for _, a := range plan.Actions {
+		for _, folder := range a.Also {
+			gone[file{a.Side, a.Message, folder}] = true
+		}
+	}
 	for i, o := range plan.Outcomes {
 		for _, side := range merge.Sides {
 			for _, s := range o.Slots {
+				if n := s.Now[side]; n != nil {
+					gone[file{side, o.Message, n.Folder}] = true
+				}
 				if p := s.Result[side]; p != nil {
 					out[side] = append(out[side], tree.Row{Message: o.Message, Placement: *p})
 				}
 			}
 			for _, p := range in.Messages[i].Now[side] {
-				if policy.For(p.Folder).Skip { // the planner has not even seen it
+				// What the planner has not even seen, or left where it is.
+				if !gone[file{side, o.Message, p.Folder}] {
 					out[side] = append(out[side], tree.Row{Message: o.Message, Placement: p})
 				}
 			}

@@ -96,7 +96,11 @@ func (h *history) stale(now time.Time) (map[string]int, error) {
 			waiting[m.Message] = true
 		}
 	}
-	root, err := os.OpenRoot(filepath.Join(h.mb.Online.Snapshots, h.newest.Snapshots[merge.Online]))
+	snapshots := h.mb.Online.Snapshots
+	if h.mb.Online.Host != "" { // what was received of it
+		snapshots = h.mb.Offline.Snapshots
+	}
+	root, err := os.OpenRoot(filepath.Join(snapshots, h.newest.Snapshots[merge.Online]))
 	if err != nil {
 		return nil, err
 	}

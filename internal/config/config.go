@@ -57,6 +57,10 @@ type Merge struct {
 	DeletedOnline  merge.Deletion
 	DeletedOffline merge.Deletion
 	MaxDeletions   int // 0: every deletion is held
+	MaxExpire      int // mails in one sync; 0 (no key in the file): no limit
+	// Timezone is the calendar by which mail ages and is filed; nil (no key in the
+	// file) is that of the clock.
+	Timezone *time.Location
 	// IncludeNew is how long mail is left in new/ for a client to pick it up,
 	// before it is taken nevertheless. KeepAll, the default (false in the file):
 	// it is never taken; KeepNone (true in the file): it is taken at once.
@@ -103,16 +107,22 @@ func (c *Config) Mailbox(name string) *Mailbox {
 	return nil
 }
 
-// Policy returns what the merge is told about the mailbox. The calendar by
-// which mail ages is that of now's location.
+// Policy returns what the merge is told about the mailbox, but for LastSync. The
+// calendar by which mail ages is that of now's location, unless the mailbox has
+// one of its own.
 func (m Mailbox) Policy(now time.Time) merge.Policy {
+	location := now.Location()
+	if m.Merge.Timezone != nil {
+		location = m.Merge.Timezone
+	}
 	return merge.Policy{
 		Prefer:         m.Merge.Prefer,
 		DeletedOnline:  m.Merge.DeletedOnline,
 		DeletedOffline: m.Merge.DeletedOffline,
 		MaxDeletions:   m.Merge.MaxDeletions,
+		MaxExpire:      m.Merge.MaxExpire,
 		Rules:          m.Folders,
 		Now:            now,
-		Location:       now.Location(),
+		Location:       location,
 	}
 }

@@ -33,9 +33,10 @@ func TestLoadFull(t *testing.T) {
 		Online: Store{Path: "/mnt/online/chris", Snapshots: "/mnt/online/.snapmerge/chris",
 			Layout: tree.Layout{FS: true, UTF8: true}},
 		Merge: Merge{Prefer: merge.PreferOnline, DeletedOnline: merge.Ignore, DeletedOffline: merge.Hold,
-			MaxDeletions: 7, IncludeNew: merge.Keep{Unit: merge.KeepDays, N: 7}},
+			MaxDeletions: 7, MaxExpire: 5000, IncludeNew: merge.Keep{Unit: merge.KeepDays, N: 7}},
 		Folders: []merge.Rule{
-			{Match: "lists/linux-kernel", Keep: &merge.Keep{Unit: merge.KeepMonths, N: 4}, KeepFlagged: ptr(false)},
+			{Match: "lists/linux-kernel", Keep: &merge.Keep{Unit: merge.KeepMonths, N: 4}, KeepFlagged: ptr(false),
+				KeepFrom: []string{"torvalds@*", "*@kernel.org"}, Archive: [2]merge.Pattern{"%Y-%m", "%Y"}},
 			{Match: "Trash", DeletedOnline: ptr(merge.Apply), DeletedOffline: ptr(merge.Ignore)},
 			{Match: "Spam/**", Skip: true},
 		},

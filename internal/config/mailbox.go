@@ -57,6 +57,8 @@ func parseFor(file string, data []byte, stores bool, check func(*document, []Mai
 	return c, nil
 }
 
+var archiveKeys = [2]string{merge.Online: "archive_online", merge.Offline: "archive_offline"}
+
 // builtin is a mailbox that configures nothing.
 func builtin() Mailbox {
 	p := merge.DefaultPolicy()
@@ -104,6 +106,8 @@ func readMerge(t *table, m *Merge) {
 	read(t, "deleted_online", &m.DeletedOnline, text(merge.ParseDeletion))
 	read(t, "deleted_offline", &m.DeletedOffline, text(merge.ParseDeletion))
 	read(t, "max_deletions", &m.MaxDeletions, count)
+	read(t, "max_expire", &m.MaxExpire, maxExpire)
+	read(t, "timezone", &m.Timezone, text(timezone))
 	read(t, "include_new", &m.IncludeNew, includeNew)
 	t.end()
 }
@@ -125,8 +129,13 @@ func readRule(t *table) merge.Rule {
 	read(t, "deleted_offline", &r.DeletedOffline, optional(text(merge.ParseDeletion)))
 	read(t, "keep", &r.Keep, optional(text(merge.ParseKeep)))
 	read(t, "keep_flagged", &r.KeepFlagged, optional(boolean))
-	t.refuse("keeping mail by its sender is not supported yet", "keep_from")
-	t.refuse("archive folders are not supported yet", "archive_online", "archive_offline")
+	read(t, "keep_from", &r.KeepFrom, senders)
+	for side, key := range archiveKeys {
+		if _, ok := t.keys[key]; ok && r.Skip {
+			t.fail(key, "the folders are skipped: nothing is filed in them")
+		}
+		read(t, key, &r.Archive[side], text(merge.ParsePattern))
+	}
 	t.end()
 	return r
 }

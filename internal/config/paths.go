@@ -3,6 +3,9 @@ package config
 import (
 	"fmt"
 	"strings"
+	"time"
+
+	"snapmerge/merge"
 )
 
 // checkStores reports paths that are missing, and paths that would let one
@@ -18,6 +21,7 @@ func (d *document) checkSides(mailboxes []Mailbox, sides func(Mailbox) []side) {
 	owner := map[string]string{} // side, host and snapshot directory → mailbox
 	for _, m := range mailboxes {
 		d.checkMailbox(m.Name, sides(m))
+		d.checkArchives(m)
 		for _, s := range sides(m) {
 			if s.Snapshots == "" {
 				continue
@@ -67,6 +71,33 @@ func (d *document) checkMailbox(name string, sides []side) {
 				}
 			}
 			places = append(places, p)
+		}
+	}
+}
+
+// checkArchives reports archive subfolders that a side's layout can not have.
+func (d *document) checkArchives(m Mailbox) {
+	own := joinKey(joinKey("mailbox", m.Name), "folder")
+	mine := 0
+	for ; mine < len(m.Folders); mine++ {
+		if _, ok := d.at[joinIndex(own, mine)]; !ok {
+			break
+		}
+	}
+	for i, r := range m.Folders {
+		rule := joinIndex(own, i)
+		if i >= mine {
+			rule = joinIndex(joinKey("defaults", "folder"), i-mine)
+		}
+		for side, key := range archiveKeys {
+			store := [2]Store{merge.Online: m.Online, merge.Offline: m.Offline}[side]
+			sub, _ := r.Archive[side].Format(time.Unix(0, 0))
+			if sub == "" {
+				continue
+			}
+			if _, err := store.Layout.Dir("x/" + sub); err != nil {
+				d.fail(joinKey(rule, key), fmt.Sprintf("%q is no folder in this layout: %v", r.Archive[side], err))
+			}
 		}
 	}
 }

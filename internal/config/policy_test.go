@@ -237,6 +237,20 @@ func TestWords(t *testing.T) {
 	}
 }
 
+// A mailbox with a time zone has its calendar, whatever that of the clock is.
+func TestTimezone(t *testing.T) {
+	c, err := parse("f", []byte("[defaults.merge]\ntimezone = \"Asia/Tokyo\"\n[mailbox.a.merge]\n[mailbox.b.merge]\ntimezone = \"Europe/Berlin\"\n"), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Date(2016, 1, 1, 0, 0, 0, 0, time.UTC)
+	for i, want := range []string{"Asia/Tokyo", "Europe/Berlin"} {
+		if p := c.Mailboxes[i].Policy(now); p.Location.String() != want || !p.Now.Equal(now) {
+			t.Errorf("%s: %v, %v", c.Mailboxes[i].Name, p.Location, p.Now)
+		}
+	}
+}
+
 func TestPolicyFor(t *testing.T) {
 	months := merge.Keep{Unit: merge.KeepMonths, N: 4}
 	p := merge.DefaultPolicy()

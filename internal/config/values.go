@@ -5,6 +5,7 @@ import (
 	"math"
 	"path"
 	"strings"
+	"time"
 	"unicode"
 
 	"snapmerge/merge"
@@ -49,6 +50,54 @@ func count(v any) (int, error) {
 		return 0, fmt.Errorf("%d is no number from 0 to %d", n, math.MaxInt32)
 	}
 	return int(n), nil
+}
+
+// maxExpire has no 0: what is to stay online has keep = "all".
+func maxExpire(v any) (int, error) {
+	n, ok := v.(int64)
+	if !ok {
+		return 0, wants("a whole number from 1 on", v)
+	}
+	if n < 1 || n > math.MaxInt32 {
+		return 0, fmt.Errorf(`%d is no number from 1 to %d; without the key there is no limit, and keep = "all" expires nothing`, n, math.MaxInt32)
+	}
+	return int(n), nil
+}
+
+// timezone reads a name of the IANA time zone database. "" and "Local", which
+// time.LoadLocation knows, are none.
+func timezone(s string) (*time.Location, error) {
+	if s != "" && s != "Local" {
+		if l, err := time.LoadLocation(s); err == nil {
+			return l, nil
+		}
+	}
+	return nil, fmt.Errorf(`%q is no time zone that this system knows, wants a name like "Europe/Berlin"`, s)
+}
+
+// senders reads patterns of addresses. One without "@" and "*" matches none.
+func senders(v any) ([]string, error) {
+	list, ok := v.([]any)
+	if !ok {
+		return nil, wants("an array of strings", v)
+	}
+	var out []string
+	for _, elem := range list {
+		s, ok := elem.(string)
+		if !ok {
+			return nil, fmt.Errorf("wants an array of strings, has %s in it", kind(elem))
+		}
+		switch {
+		case !strings.ContainsAny(s, "@*"):
+			return nil, fmt.Errorf("%q matches no address, wants one like %q or %q", s, s+"@*", "*@example.org")
+		case strings.ContainsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }):
+			return nil, fmt.Errorf("%q has a blank, no address can: it is the address alone, without a name", s)
+		case strings.ContainsAny(s, "<>"):
+			return nil, fmt.Errorf("%q has a <>: it is the address alone", s)
+		}
+		out = append(out, s)
+	}
+	return out, nil
 }
 
 func includeNew(v any) (merge.Keep, error) {

@@ -95,10 +95,18 @@ func (w *world) settled() {
 	if l := names(w.t, mb.Online.Snapshots); len(l) != 1 {
 		w.t.Errorf("snapshots online: %q, want the base only", l)
 	}
+	mirrors := 0
 	for _, n := range names(w.t, mb.Offline.Snapshots) {
+		if w.ssh != "" && strings.HasPrefix(n, "online.") {
+			mirrors++
+			continue
+		}
 		if !strings.HasPrefix(n, "offline.") && !strings.HasPrefix(n, "sync.") {
 			w.t.Errorf("left beside the snapshots: %q", n)
 		}
+	}
+	if w.ssh != "" && mirrors != 1 {
+		w.t.Errorf("%d copies of online's snapshots, want that of the base only", mirrors)
 	}
 }
 

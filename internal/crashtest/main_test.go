@@ -10,6 +10,7 @@ import (
 
 	"snapmerge/internal/btrfstest"
 	"snapmerge/internal/engine"
+	"snapmerge/internal/mirror"
 )
 
 // childDir makes the test binary a program that runs one sync of the world in
@@ -25,6 +26,12 @@ func init() {
 }
 
 func TestMain(m *testing.M) {
+	if mirror.IsChild() {
+		mirror.Child()
+	}
+	if len(os.Args) > 4 && os.Args[1] == farArg {
+		os.Exit(farEnd(os.Args[2:]))
+	}
 	if dir := os.Getenv(childDir); dir != "" {
 		os.Exit(child(dir))
 	}

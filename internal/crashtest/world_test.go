@@ -21,6 +21,7 @@ type world struct {
 	t       testing.TB
 	dir     string
 	mb      config.Mailbox // a sync that is killed has always that of [mailbox]
+	ssh     string         // how online is reached; "": it is here
 	online  store
 	offline store
 }
@@ -87,6 +88,7 @@ func (w *world) sync() *engine.Result {
 }
 
 func (w *world) trySync(opt engine.Options) (*engine.Result, error) {
+	opt.Connect = w.connect
 	return engine.Sync(context.Background(), w.mb, stateDir(w.dir), opt)
 }
 

@@ -51,7 +51,7 @@ func (h *Hosts) open(ctx context.Context, mb config.Mailbox, connect Connect, th
 		return err
 	}
 	if connect == nil {
-		connect = connectLocal
+		connect = ConnectLocal
 	}
 	online, err := connect(ctx, mb)
 	if err != nil {
@@ -81,13 +81,14 @@ func lock(ctx context.Context, l *host.Local) error {
 	return err
 }
 
-// Home returns a mailbox's home for looking at it. Nothing is locked.
-func Home(mb config.Mailbox) (host.Host, error) {
+// LookHome returns a mailbox's home for looking at it. Nothing is locked.
+func LookHome(mb config.Mailbox) (host.Host, error) {
 	return current(mb.Offline, snapshot.Offline)
 }
 
-// Online returns a mailbox's online side for looking at it. Nothing is locked.
-func Online(_ context.Context, mb config.Mailbox) (host.Host, error) {
+// LookOnline returns an online side that is a path here for looking at it.
+// Nothing is locked.
+func LookOnline(mb config.Mailbox) (host.Host, error) {
 	return current(mb.Online, snapshot.Online)
 }
 
@@ -106,9 +107,9 @@ func current(s config.Store, side string) (host.Host, error) {
 	return host.Open(storeOf(s), side), nil
 }
 
-// connectLocal opens an online side that is a path on this machine. Both sides
+// ConnectLocal opens an online side that is a path on this machine. Both sides
 // may keep their snapshots in one directory, which is locked already then.
-func connectLocal(ctx context.Context, mb config.Mailbox) (host.Host, error) {
+func ConnectLocal(ctx context.Context, mb config.Mailbox) (host.Host, error) {
 	l := host.Open(storeOf(mb.Online), snapshot.Online)
 	home, err := os.Stat(mb.Offline.Snapshots)
 	online, err2 := os.Stat(mb.Online.Snapshots)

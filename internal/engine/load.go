@@ -40,6 +40,9 @@ func (r *run) load(ctx context.Context, stateDir string) error {
 	if err := r.loadState(rec, len(damaged) > 0); err != nil {
 		return err
 	}
+	if err := r.index.BeginReading(); err != nil {
+		return err
+	}
 	for _, side := range merge.Sides {
 		r.base[side] = newBase(r.index, side)
 	}
@@ -207,6 +210,9 @@ func (r *run) clean(ctx context.Context) error {
 	}
 	for _, e := range slices.Concat(r.hosts.Facts[merge.Online].Snapshots, r.hosts.Facts[merge.Offline].Snapshots, mirrors) {
 		newest = max(newest, e.Sync)
+	}
+	if err := r.dropParts(); err != nil {
+		return err
 	}
 	if newest == orphan && !r.opt.DryRun {
 		newest--

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
+	"snapmerge/internal/mirror"
 	"snapmerge/internal/stream"
 	"snapmerge/merge"
 	"snapmerge/snapshot"
@@ -40,6 +42,17 @@ func (r *run) pruneMirrors(names []string) error {
 	return errors.Join(errs...)
 }
 
+// dropParts deletes what killed runs have received in part.
+func (r *run) dropParts() error {
+	parts, err := snapshot.Leftovers(r.mb.Offline.Snapshots)
+	for _, name := range parts {
+		if err == nil {
+			err = snapshot.Discard(r.mb.Offline.Snapshots, name)
+		}
+	}
+	return err
+}
+
 // An arrival is what came of online's snapshot from another machine.
 type arrival struct {
 	track *stream.Tracker // has followed the changes; nil: all of it was received
@@ -58,8 +71,50 @@ func (r *run) receive(ctx context.Context) <-chan arrival {
 		out <- arrival{}
 		return out
 	}
-	out <- arrival{err: errors.New("not received")}
+	parent := ""
+	if r.last.Sync > 0 && !r.lost[merge.Online] && !r.limitsChanged() {
+		parent = r.last.Snapshots[merge.Online]
+	}
+	go func() {
+		begun := time.Now()
+		a := r.receiveFrom(ctx, parent)
+		if parent != "" && errors.Is(a.err, stream.ErrMismatch) {
+			a = r.receiveFrom(ctx, "")
+			a.note = fmt.Sprintf("online's changes do not fit what was received of sync %d: all of it was received anew, and nothing that is missing there counts as deleted", r.last.Sync)
+		}
+		a.took = time.Since(begun)
+		out <- a
+	}()
 	return out
+}
+
+func (r *run) receiveFrom(ctx context.Context, parent string) (a arrival) {
+	l := r.mb.Limits
+	o := mirror.Options{
+		Dir: r.mb.Offline.Snapshots, Name: r.meta.Snapshots[merge.Online], Parent: parent, Limits: stream.ReceiveLimits{Receive: l.Receive, Message: l.Message, Messages: l.Messages},
+		Progress: func(n int64) {
+			a.bytes = n
+			r.opt.Progress(StageReceive, int(n), 0)
+		},
+	}
+	a.err = o.UUID.UnmarshalText([]byte(r.meta.Stores[merge.Online].Snapshot))
+	if a.err == nil && parent != "" {
+		a.err = o.ParentUUID.UnmarshalText([]byte(r.last.Stores[merge.Online].Snapshot))
+	}
+	if a.err != nil {
+		return a
+	}
+	in, err := r.hosts.Side[merge.Online].Send(ctx, o.Name, parent)
+	if err != nil {
+		a.err = err
+		return a
+	}
+	res, err := mirror.Receive(ctx, o, in)
+	a.track, a.err = res.Tracker, err
+	if err == nil {
+		a.bytes = res.Bytes
+	}
+	return a
 }
 
 // arrived takes over what has come.
@@ -80,3 +135,19 @@ func (r *run) arrived(a arrival) error {
 	}
 	return nil
 }
+
+// limitsChanged tells whether mail that was refused for its size might now be
+// let in: increments do not bring it again.
+func (r *run) limitsChanged() bool {
+	if r.last.Limits == r.limits() {
+		return false
+	}
+	for _, ref := range r.last.Refused[merge.Online] {
+		if strings.HasPrefix(ref.Why, "larger than") {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *run) limits() string { return fmt.Sprint(r.mb.Limits.Message) }

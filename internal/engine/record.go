@@ -19,7 +19,7 @@ func (r *run) record(finished time.Time) (*state.Record, error) {
 	rec := &state.Record{Meta: r.meta, Started: r.now0, Finished: finished}
 	rec.Pending = state.Pending{
 		Agreed: r.settled(), Folders: r.agreedFolders(), Held: r.held(), Own: r.own(),
-		Rules: r.rules(), Refused: r.refused, RefusedMore: r.refusedMore,
+		Rules: r.rules(), Refused: r.refused, RefusedMore: r.refusedMore, Limits: r.limits(),
 	}
 	rec.Pending.Decisions = r.keptDecisions()
 	for _, m := range r.in.Messages {

@@ -310,5 +310,12 @@ func (r *run) sameBytes(aSide merge.Side, a tree.File, bSide merge.Side, b tree.
 	if err != nil {
 		return false, err
 	}
+	if r.hosts.Mirrored && r.arrival.track == nil && aSide != bSide {
+		// All of it was received anew, although home has most of it already.
+		if aSide == merge.Offline {
+			sa, sb = sb, sa
+		}
+		return shareBytes(sa, sb)
+	}
 	return equalBytes(sa, sb)
 }

@@ -16,11 +16,17 @@ import (
 	"pgregory.net/rapid"
 
 	"snapmerge/internal/btrfstest"
+	"snapmerge/internal/mirror"
 	"snapmerge/internal/state"
 	"snapmerge/merge"
 )
 
-func TestMain(m *testing.M) { btrfstest.Main(m) }
+func TestMain(m *testing.M) {
+	if mirror.IsChild() {
+		mirror.Child()
+	}
+	btrfstest.Main(m)
+}
 
 // A history is a mailbox's life, drawn at random: what happens between the
 // syncs. Everything in it is chosen before it begins, so that it can be lived twice.
@@ -106,8 +112,9 @@ func upTo(from, to int) (ns []int) {
 }
 
 // TestHistories lives random histories and checks after every sync: G1, G2, G3,
-// G4, G5, G8. Each is lived twice, the second time with the state directory
-// deleted before some of the syncs, and must end with the same mailboxes.
+// G4, G5, G8. Each is lived twice, the second time with online as on another
+// machine, and with the state directory deleted before some of the syncs, and must
+// end with the same mailboxes.
 //
 // SNAPMERGE_HISTORIES is the number of histories, SNAPMERGE_SEED chooses others:
 // a number, or "random" (make soak).
@@ -142,7 +149,7 @@ func TestHistories(t *testing.T) {
 		one := live(t, rt, h, false, &syncs, seen)
 		two := live(t, rt, h, true, &syncs, seen)
 		if d := cmp.Diff(one, two); d != "" {
-			rt.Fatalf("G9: another end when the state directory is deleted now and then (-kept +deleted):\n%s", d)
+			rt.Fatalf("G9: another end when the state directory is deleted now and then, and online is elsewhere (-kept, here +deleted, elsewhere):\n%s", d)
 		}
 	})
 	for _, must := range strings.Fields("1 4 5 6 7 9 9a 10 11 14 15") {
@@ -154,9 +161,10 @@ func TestHistories(t *testing.T) {
 }
 
 // live lives a history and returns what is on both disks at its end.
-func live(t *testing.T, rt *rapid.T, h history, wipe bool, syncs *int, seen map[string]int) [2]map[string]string {
+func live(t *testing.T, rt *rapid.T, h history, second bool, syncs *int, seen map[string]int) [2]map[string]string {
 	fs := btrfstest.Shared(t)
 	w := newWorld(rt, fs, func(name string) string { return fs.Subvolume(t, name) }, h.Rules, h.FSHome, h.Seed)
+	w.far = second
 	defer w.remove(t)
 	for i, r := range h.Rounds {
 		w.log("round %d", i)
@@ -168,7 +176,7 @@ func live(t *testing.T, rt *rapid.T, h history, wipe bool, syncs *int, seen map[
 			seen["left where the oracle ends"]++
 			break
 		}
-		if wipe && r.Wipe {
+		if second && r.Wipe {
 			w.must(os.RemoveAll(w.state))
 		}
 		rec := w.sync()

@@ -15,6 +15,7 @@ import (
 
 	"snapmerge/internal/config"
 	"snapmerge/internal/engine"
+	"snapmerge/internal/host"
 	"snapmerge/internal/state"
 	"snapmerge/merge"
 	"snapmerge/tree"
@@ -103,13 +104,23 @@ func (w *world) forecast(view map[int][2]places, shelves [2]shelf) forecast {
 	return fc
 }
 
+// connect is how the engine gets at online: in a far world without being told
+// that it is on this machine, so that it works on received copies.
+func (w *world) connect(ctx context.Context, mb config.Mailbox) (host.Host, error) {
+	h, err := engine.ConnectLocal(ctx, mb)
+	if w.far {
+		h = struct{ host.Host }{h}
+	}
+	return h, err
+}
+
 // sync lets the engine sync, checks everything that can be checked, and returns
 // its report.
 func (w *world) sync() *state.Record {
 	w.t.Helper()
 	view, before := w.view()
 	fc := w.forecast(view, before)
-	res, err := engine.Sync(context.Background(), w.mailbox(), w.state, engine.Options{Now: func() time.Time { return w.clock }})
+	res, err := engine.Sync(context.Background(), w.mailbox(), w.state, engine.Options{Now: func() time.Time { return w.clock }, Connect: w.connect})
 	w.must(err)
 	rec := res.Record
 	w.log("sync %d", rec.Sync)

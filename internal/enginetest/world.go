@@ -39,6 +39,7 @@ type world struct {
 	t         tb
 	stores    [2]store
 	state     string // snapmerge's state directory
+	far       bool   // online counts as another machine
 	rng       *rand.Rand
 	clock     time.Time
 	mails     []*mail

@@ -30,6 +30,9 @@ func PlanText(p Plan, st Style) string {
 	if b.Len() == 0 {
 		b.WriteString("nothing to do\n")
 	}
+	for _, n := range p.Notes {
+		b.WriteString(st.paint(yellow, "note  "+n.String()) + "\n")
+	}
 	for _, side := range merge.Sides {
 		fmt.Fprintf(&b, "\n# %s\n", side)
 		for _, r := range p.Result[side] {
@@ -94,6 +97,7 @@ func PlanJSON(p Plan) string {
 		Version   int                `json:"version"`
 		Actions   []planActionJSON   `json:"actions"`
 		Conflicts []planConflictJSON `json:"conflicts"`
+		Notes     []string           `json:"notes,omitempty"`
 		Result    struct {
 			Online  []rowJSON `json:"online"`
 			Offline []rowJSON `json:"offline"`
@@ -108,6 +112,9 @@ func PlanJSON(p Plan) string {
 		doc.Actions = append(doc.Actions, planActionJSON{
 			a.Side.String(), a.Op.String(), a.Message, a.From, a.To, a.Flags.String(), jsonTexts(a.Keywords),
 		})
+	}
+	for _, n := range p.Notes {
+		doc.Notes = append(doc.Notes, n.String())
 	}
 	for _, c := range p.Conflicts {
 		doc.Conflicts = append(doc.Conflicts, planConflictJSON{string(c.Kind), c.Message})

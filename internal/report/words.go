@@ -18,7 +18,7 @@ var rules = map[string]string{
 	"11": "deleted on one side, changed on the other", "12": "deleted on both sides",
 	"13": "no longer online", "14": "back online", "15": "copied",
 	"16": "one of its folders left", "17": "content changed",
-	"18": "moved to a folder that online does not keep",
+	"18": "moved to a folder that online does not keep", "archive": "filed by its date",
 }
 
 // ruleWords returns "" for a rule that has none: that of a folder action.

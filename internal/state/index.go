@@ -21,6 +21,7 @@ type Index struct {
 	path string
 	conn *sqlite.Conn
 	rows map[int64]*folderRow // the table folder, nil if not read since it was written
+	held bool                 // a read transaction is open
 }
 
 const (
@@ -152,12 +153,36 @@ func (x *Index) integer(query string) (n int64, err error) {
 
 // transact runs f in one transaction: all of it, durable, or nothing.
 func (x *Index) transact(f func() error) (err error) {
+	if err := x.endReading(); err != nil {
+		return err
+	}
 	end, err := sqlitex.ImmediateTransaction(x.conn)
 	if err != nil {
 		return err
 	}
 	defer end(&err)
 	return f()
+}
+
+// BeginReading makes the questions that follow cheaper: the file is locked for
+// reading once, until the index is written or closed, and not for each of them.
+func (x *Index) BeginReading() error {
+	if x.held {
+		return nil
+	}
+	if err := sqlitex.ExecuteTransient(x.conn, "BEGIN", nil); err != nil {
+		return fmt.Errorf("read index %q: %w", x.path, asRebuild(err))
+	}
+	x.held = true
+	return nil
+}
+
+func (x *Index) endReading() error {
+	if !x.held {
+		return nil
+	}
+	x.held = false
+	return sqlitex.ExecuteTransient(x.conn, "COMMIT", nil)
 }
 
 // Close closes the file.

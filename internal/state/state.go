@@ -83,6 +83,8 @@ type Pending struct {
 	// compared with it. RefusedMore counts what the lists have no room for.
 	Refused     [2][]tree.Refused
 	RefusedMore [2]int
+	// Limits are those by which online's mail was refused.
+	Limits string
 	// Rules is a fingerprint of the folder rules. With other rules every message
 	// is looked at again.
 	Rules string

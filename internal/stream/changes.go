@@ -77,7 +77,7 @@ type differ struct {
 	paired        map[*node]bool // the directories of pairs
 	queue         []lookup
 	linked        map[uint64]bool // inodes whose other names have been looked for
-	shared        bool            // a file that was written to has several names
+	shared        bool            // a file that was written to has several names, or one is a placeholder
 	stats         Stats
 }
 
@@ -221,7 +221,8 @@ func (d *differ) otherNames(ino uint64) error {
 // otherwiseTouched looks at the files below n that changed otherwise than by
 // name. They can have a second name that is mail, or, when written to, even one
 // that is a folder's table of keywords; then all folders must be looked at. What
-// the stream made has no name that the stream does not know.
+// the stream made has no name that the stream does not know; a placeholder has
+// one name.
 func (d *differ) otherwiseTouched(n *node, path string) error {
 	for name, kid := range n.kids {
 		if kid == nil {
@@ -231,7 +232,9 @@ func (d *differ) otherwiseTouched(n *node, path string) error {
 		// A mail's name in a paired directory is looked up anyway, and its other names then.
 		_, notMail := tree.ParseName(name)
 		lookedUp := d.paired[n] && notMail == nil
-		if i := kid.inode; i.touched && i.made == 0 && i.kind != directory && (i.written || !lookedUp) {
+		// But not if it is mail no longer. In another place a placeholder can make a folder.
+		d.shared = d.shared || kid.inode.marked && kid.inode.kind != directory && kid.inode.made == 0 && !d.paired[n]
+		if i := kid.inode; i.touched && i.made == 0 && i.kind != directory && (i.written || i.marked || !lookedUp) {
 			ino, links, err := d.now.Links(p)
 			if err != nil {
 				return err

@@ -1,7 +1,8 @@
 // Package stream reads btrfs send streams and makes of them the changes between
 // two snapshots of a mail store: [Decoder] reads commands, [Tracker] follows the
 // paths that they name, [Changes] looks up what the paths are in the two
-// snapshots, and [Diff] does all of it for two snapshots of this host.
+// snapshots, and [Diff] does all of it for two snapshots of this host. [Receive]
+// makes the mirror of a snapshot of another host.
 //
 // The format is that of fs/btrfs/send.h and fs/btrfs/send.c. A stream can come
 // from a host that is not trusted: whatever is not exactly as a kernel writes
@@ -59,7 +60,7 @@ const (
 // first command is Subvol or Snapshot, and there is no second one.
 //
 // It does not judge sizes, offsets, owners, modes and what is named: an
-// untrusted stream needs a receiver that does.
+// untrusted stream needs a receiver that does: [Receive].
 type Decoder struct {
 	r      *bufio.Reader
 	limits Limits

@@ -5,10 +5,16 @@ import (
 	"encoding/binary"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"snapmerge/tree"
 )
 
 // A value is an attribute of a command that a test makes.
@@ -147,4 +153,15 @@ func expand(t *Tracker, before map[string]entry) map[string]uint64 {
 	}
 	visit(t.root, "")
 	return out
+}
+
+func command(t testing.TB, name string, args ...string) {
+	t.Helper()
+	if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
+		t.Fatalf("%s %q: %v: %s", name, args, err, out)
+	}
+}
+
+func diffChanges(want, got tree.Changes) string {
+	return cmp.Diff(want, got, cmpopts.EquateEmpty())
 }

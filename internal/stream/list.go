@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 
+	"snapmerge/snapshot"
 	"snapmerge/tree"
 )
 
@@ -14,13 +15,14 @@ import (
 // touched: so the names in those cur/ and new/ are read in both snapshots, without
 // a stat, and compared.
 //
-// No directory need be where it was: all folders of both are looked at, and cur/
-// and new/ of one folder are told by their inode numbers.
+// No directory need be where it was: all folders are looked at, and told by their
+// inode numbers.
 type lister struct {
 	*differ
-	was   *tree.Reader // of base
-	seen  *touched
-	bases map[uint64]mailDir // cur/ and new/ of base that are in now as well, by inode number
+	was  *tree.Reader // of base
+	seen *touched
+	is   map[lookup]*snapshot.Inode // the touched names in pairs of directories
+	here map[lookup]bool            // new names that are not among them: of directories and nested subvolumes
 }
 
 // list returns what [Diff] returns.
@@ -38,7 +40,11 @@ func list(base, now *os.File, seen *touched, known Base, l tree.Layout) (tree.Ch
 	d := &differ{now: is, known: known, layout: l}
 	d.reset()
 	d.stats.AllFolders, d.stats.Items = true, seen.items
-	n := &lister{differ: d, was: was, seen: seen, bases: map[uint64]mailDir{}}
+	n := &lister{
+		differ: d, was: was, seen: seen,
+		is:   make(map[lookup]*snapshot.Inode, len(seen.names)),
+		here: map[lookup]bool{},
+	}
 	if err := n.run(); err != nil {
 		return tree.Changes{}, Stats{}, err
 	}
@@ -46,21 +52,9 @@ func list(base, now *os.File, seen *touched, known Base, l tree.Layout) (tree.Ch
 	return c, stats, nil
 }
 
-func (n *lister) run() error {
-	if err := n.folders(); err != nil {
-		return err
-	}
-	for _, e := range n.seen.names {
-		if m, ok := n.bases[e.dir]; ok {
-			n.add(m, e.name)
-		}
-	}
-	return n.lookUp()
-}
-
-// folders compares the folders, as allFolders does, and the names in their cur/
-// and new/ if they are the same directories. The others are listed.
-func (n *lister) folders() (err error) {
+// run compares the folders, as allFolders does, and the names in the cur/ and new/
+// of those that are in both. The others are listed, each side for itself.
+func (n *lister) run() (err error) {
 	var dirs []tree.MailDir
 	if n.before.Folders, err = n.known.Folders(); err != nil {
 		return err
@@ -68,20 +62,19 @@ func (n *lister) folders() (err error) {
 	if n.after.Folders, dirs, err = n.now.Dirs(); err != nil {
 		return err
 	}
-	was, err := n.sameDirs(dirs)
-	if err != nil {
-		return err
+	same := n.pairDirs(dirs)
+	for _, t := range n.seen.names {
+		if m, ok := same[t.dir]; ok {
+			n.is[lookup{m, t.name}] = t.ino
+			n.add(m, t.name)
+		}
 	}
 	for _, dir := range dirs {
-		m, ok := was[dir.Ino]
+		m, ok := same[dir.Ino]
 		if !ok {
 			err = n.listNow(dir.Folder, dir.New)
-		} else {
-			n.pair(m, dir.Folder, nil)
-			n.bases[dir.Ino] = m
-			if n.seen.dirs[dir.Ino] {
-				err = n.compare(m, dir.Folder)
-			}
+		} else if n.seen.dirs[dir.Ino] {
+			err = n.compare(m, dir.Folder)
 		}
 		if err != nil {
 			return err
@@ -92,38 +85,64 @@ func (n *lister) folders() (err error) {
 			return err
 		}
 	}
+	return n.lookUp()
+}
+
+// pairDirs pairs all cur/ and new/ of folders that were in base, and returns by
+// inode number what they were there. One that has come there from elsewhere was
+// touched by that, so its names will be compared with what was there before.
+func (n *lister) pairDirs(dirs []tree.MailDir) map[uint64]mailDir {
+	was := make(map[uint64]string, len(n.before.Folders))
+	for _, f := range n.before.Folders {
+		was[f.Ino] = f.Name
+	}
+	is := make(map[string]uint64, len(n.after.Folders))
+	for _, f := range n.after.Folders {
+		is[f.Name] = f.Ino
+	}
+	same := make(map[uint64]mailDir, len(dirs))
+	for _, dir := range dirs {
+		if folder, ok := was[is[dir.Folder]]; ok {
+			same[dir.Ino] = mailDir{folder, dir.New}
+			n.pair(same[dir.Ino], dir.Folder, nil)
+		}
+	}
+	return same
+}
+
+// lookUp works the queue off. The search has what is there now.
+func (n *lister) lookUp() error {
+	for _, q := range n.queue {
+		n.stats.Names++
+		old, ok, err := n.known.Lookup(q.folder, q.isNew, q.name)
+		if err != nil {
+			return err
+		}
+		if ok {
+			n.before.Files = append(n.before.Files, old)
+		}
+		f, ok, err := n.lookUpNow(q)
+		if err != nil {
+			return err
+		}
+		if ok {
+			n.after.Files = append(n.after.Files, f)
+		}
+	}
 	return nil
 }
 
-// sameDirs returns, by inode number, those cur/ and new/ of base that are that of
-// the same folder now, dirs.
-func (n *lister) sameDirs(dirs []tree.MailDir) (map[uint64]mailDir, error) {
-	_, before, err := n.was.Dirs()
-	if err != nil {
-		return nil, err
+func (n *lister) lookUpNow(q lookup) (f tree.File, ok bool, err error) {
+	to := n.pairs[q.mailDir].to
+	if ino := n.is[q]; ino != nil {
+		st := statOf(*ino)
+		return n.now.FileOf(to, q.isNew, q.name, &st)
 	}
-	wasFolder, isFolder := inos(n.before.Folders), inos(n.after.Folders)
-	is := make(map[uint64]tree.MailDir, len(dirs))
-	for _, d := range dirs {
-		is[d.Ino] = d
+	if !n.here[q] {
+		return tree.File{}, false, nil
 	}
-	same := make(map[uint64]mailDir, len(dirs))
-	for _, d := range before {
-		now, ok := is[d.Ino]
-		if ok && now.New == d.New && isFolder[now.Folder] == wasFolder[d.Folder] {
-			same[d.Ino] = mailDir{d.Folder, d.New}
-		}
-	}
-	return same, nil
-}
-
-// inos returns the inode numbers of folders by name.
-func inos(folders []tree.Folder) map[string]uint64 {
-	m := make(map[string]uint64, len(folders))
-	for _, f := range folders {
-		m[f.Name] = f.Ino
-	}
-	return m
+	f, links, err := n.now.File(to, q.isNew, q.name)
+	return f, links > 0, err
 }
 
 // compare queues the names that are in one of a directory's two snapshots only, or
@@ -148,11 +167,12 @@ func (n *lister) compare(m mailDir, to string) error {
 		n.stats.Entries++
 		switch {
 		case was.end:
-			name := string(is.name)
-			if ino, ok := gone[name]; ok && ino == is.ino {
-				delete(gone, name)
-			} else {
-				n.add(m, name)
+			q := lookup{m, string(is.name)}
+			if ino, ok := gone[q.name]; ok && ino == is.ino {
+				delete(gone, q.name)
+			} else if n.is[q] == nil {
+				n.here[q] = true
+				n.add(m, q.name)
 			}
 			err = is.next()
 		case !is.end && was.ino == is.ino && bytes.Equal(was.name, is.name):

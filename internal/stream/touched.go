@@ -16,22 +16,24 @@ import (
 // directory too. What is gone is not there to be found; its directory is.
 type touched struct {
 	dirs  map[uint64]bool // directories, by inode number
-	files int             // inodes that are none
-	names []nameIn        // all their names now, changed or not
+	bytes int64           // their sizes: twice the lengths of the names in them
+	files int             // inodes that are no directories
+	names []touchedName   // all their names now, changed or not
 	items int             // looked at: they shared a leaf with a change
 }
 
-// A nameIn is a name in the directory of that inode number.
-type nameIn struct {
+// A touchedName is a name of a file in the directory of that inode number.
+type touchedName struct {
 	dir  uint64
 	name string
+	ino  *snapshot.Inode
 }
 
 // A toucher looks for what was touched.
 type toucher struct {
 	touched
 	from uint64
-	ino  snapshot.Inode   // the touched file whose names come now; Ino 0: none
+	ino  *snapshot.Inode  // the touched file whose names come now, or nil
 	had  int              // len(names) before them
 	refs *snapshot.Search // for names that are in a leaf of their own
 	add  func(dir uint64, name []byte) error
@@ -66,7 +68,7 @@ func touchedSince(ctx context.Context, now *os.File, from uint64) (*touched, err
 
 func (t *toucher) take(search *snapshot.Search, item snapshot.Item) (err error) {
 	t.items++
-	if item.Object != t.ino.Ino {
+	if t.ino != nil && item.Object != t.ino.Ino {
 		if err := t.finish(); err != nil {
 			return err
 		}
@@ -79,12 +81,13 @@ func (t *toucher) take(search *snapshot.Search, item snapshot.Item) (err error) 
 		}
 		if ino.Mode&unix.S_IFMT == unix.S_IFDIR {
 			t.dirs[ino.Ino] = true
+			t.bytes += ino.Size
 			return nil
 		}
-		t.ino, t.had = ino, len(t.names)
+		t.ino, t.had = &ino, len(t.names)
 		t.files++
 	case snapshot.InodeRefType, snapshot.ExtRefType:
-		if t.ino.Ino == item.Object {
+		if t.ino != nil {
 			return item.Refs(t.add)
 		}
 	case snapshot.DirItemType, snapshot.DirIndexType:
@@ -94,20 +97,20 @@ func (t *toucher) take(search *snapshot.Search, item snapshot.Item) (err error) 
 }
 
 func (t *toucher) addName(dir uint64, name []byte) error {
-	t.names = append(t.names, nameIn{dir, string(name)})
+	t.names = append(t.names, touchedName{dir, string(name), t.ino})
 	return nil
 }
 
 // finish makes sure that all names of a file have been seen. Those in another
 // leaf than its inode item are not, if nothing in that leaf changed.
 func (t *toucher) finish() error {
-	ino := t.ino
-	t.ino = snapshot.Inode{}
-	if ino.Ino == 0 || len(t.names)-t.had == int(ino.Nlink) {
+	defer func() { t.ino = nil }()
+	if t.ino == nil || len(t.names)-t.had == int(t.ino.Nlink) {
 		return nil
 	}
 	t.names = t.names[:t.had]
-	t.refs.Restart(snapshot.Key{Object: ino.Ino, Type: snapshot.InodeRefType}, snapshot.Key{Object: ino.Ino, Type: snapshot.ExtRefType, Offset: snapshot.MaxKey.Offset})
+	t.refs.Restart(snapshot.Key{Object: t.ino.Ino, Type: snapshot.InodeRefType},
+		snapshot.Key{Object: t.ino.Ino, Type: snapshot.ExtRefType, Offset: snapshot.MaxKey.Offset})
 	for {
 		item, err := t.refs.Next()
 		if err == io.EOF {

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"snapmerge/tree"
 )
 
 // A Tracker follows the paths of a stream. The paths of a command are those of
@@ -49,6 +51,7 @@ type inode struct {
 	as      string // and the name in it that it was first called by
 	touched bool   // a command spoke of its contents or attributes
 	written bool   // of its contents
+	marked  bool   // of what makes a file a placeholder, or no longer one
 }
 
 // A kind is what the commands have shown of an inode.
@@ -175,6 +178,10 @@ func (t *Tracker) touch(c Command) error {
 	case Write, Clone, Truncate, UpdateExtent:
 		n.inode.written = true
 		return n.inode.become(file)
+	case Chmod:
+		n.inode.marked = true
+	case SetXattr, RemoveXattr:
+		n.inode.marked = n.inode.marked || c.Xattr == tree.RefusedXattr
 	}
 	return nil
 }

@@ -82,6 +82,15 @@ func (w *world) do(op ...string) error {
 		return os.Chtimes(p, at, at)
 	case "mv":
 		return os.Rename(p, w.abs(op[2]))
+	case "refuse": // what stands for something that was refused; once more: no longer
+		if err := unix.Lremovexattr(p, tree.RefusedXattr); err == nil {
+			return os.Chmod(p, 0o600)
+		}
+		st, err := os.Lstat(p)
+		if err != nil || !st.Mode().IsRegular() {
+			return errors.New("no regular file")
+		}
+		return errors.Join(unix.Setxattr(p, tree.RefusedXattr, []byte("too long"), 0), os.Chmod(p, 0))
 	case "swap":
 		return unix.Renameat2(unix.AT_FDCWD, p, unix.AT_FDCWD, w.abs(op[2]), unix.RENAME_EXCHANGE)
 	case "ln":
@@ -232,7 +241,9 @@ func (w *world) wildStep() {
 	if w.r.IntN(2) == 0 {
 		to = w.folderName()
 	}
-	switch w.r.IntN(14) {
+	switch w.r.IntN(15) {
+	case 14:
+		w.refuseStep(pick(w.r, all))
 	case 0, 1, 2:
 		w.try("mv", pick(w.r, dirs), to)
 	case 3:
@@ -255,5 +266,13 @@ func (w *world) wildStep() {
 		w.try("folder", pick(w.r, dirs))
 	case 13:
 		w.try(pick(w.r, []string{"write", "touch", "truncate"}), pick(w.r, all))
+	}
+}
+
+// refuseStep makes a placeholder, or mail of one, if it has no other names.
+func (w *world) refuseStep(p string) {
+	var st unix.Stat_t
+	if err := unix.Lstat(w.abs(p), &st); err == nil && st.Nlink == 1 {
+		w.try("refuse", p)
 	}
 }

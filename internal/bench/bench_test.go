@@ -1,0 +1,160 @@
+package bench
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"snapmerge/internal/btrfstest"
+	"snapmerge/internal/sshtest"
+)
+
+// BenchmarkSync is one run, whatever -benchtime says: it prints a table for each
+// size of SNAPMERGE_BENCH ("10000 100000" by default; a million mails want 60 GB
+// of room in TMPDIR and an hour).
+func BenchmarkSync(b *testing.B) {
+	sizes := os.Getenv("SNAPMERGE_BENCH")
+	if sizes == "" {
+		sizes = "10000 100000"
+	}
+	bin := filepath.Join(b.TempDir(), "snapmerge")
+	run(b, "go", "build", "-o", bin, "snapmerge/cmd/snapmerge")
+	t := &table{}
+	for _, s := range strings.Fields(sizes) {
+		n, err := strconv.Atoi(s)
+		if err != nil {
+			b.Fatalf("SNAPMERGE_BENCH: %v", err)
+		}
+		b.Run(s, func(b *testing.B) { measure(b, bin, n, t) })
+	}
+	fmt.Print("\n", t)
+}
+
+// A rig is one mailbox on two file systems, with an sshd between them.
+type rig struct {
+	*testing.B
+	mails        int
+	online, home *btrfstest.FS
+	config, bin  string
+	ssh          string // as a command line: reaches the agent
+	bare         string // reaches a shell
+	t            *table
+}
+
+func measure(b *testing.B, bin string, mails int, t *table) {
+	size := max(int64(mails)*64<<10, 4<<30)
+	r := &rig{B: b, mails: mails, bin: bin, online: btrfstest.New(b, size), home: btrfstest.New(b, size), t: t}
+	for _, fs := range []*btrfstest.FS{r.online, r.home} {
+		fs.Subvolume(b, "mail")
+		must(b, os.Mkdir(filepath.Join(fs.Path, "snapshots"), 0o700))
+	}
+	r.fill()
+	mail, snapshots := filepath.Join(r.online.Path, "mail"), filepath.Join(r.online.Path, "snapshots")
+	r.ssh = sshtest.Start(b, fmt.Sprintf("%s agent --mailbox x --path %s --snapshots %s", bin, mail, snapshots)).SSH
+	r.bare = sshtest.Start(b, "").SSH
+	r.config = filepath.Join(b.TempDir(), "snapmerge.toml")
+	must(b, os.WriteFile(r.config, fmt.Appendf(nil, `state_dir = %q
+[mailbox.x.online]
+host = "mx"
+ssh = %q
+path = %q
+snapshots = %q
+[mailbox.x.offline]
+path = %q
+snapshots = %q
+[mailbox.x.merge]
+deleted_online = "apply"
+max_deletions = 100000
+`, b.TempDir(), r.ssh, mail, snapshots, filepath.Join(r.home.Path, "mail"), filepath.Join(r.home.Path, "snapshots")), 0o600))
+
+	r.first()
+	r.sync("second sync (settles the first)", nil)
+	r.nothing()
+	r.thousand()
+}
+
+// first is the first sync, with nothing in any cache.
+func (r *rig) first() {
+	floors := r.fullFloors()
+	dropCaches(r.B)
+	r.sync("first sync", floors)
+}
+
+// nothing is a sync with nothing to do: the median of nine.
+func (r *rig) nothing() {
+	ssh := median(9, func() time.Duration {
+		return timed(func() { run(r.B, "sh", "-c", r.bare+" mx true </dev/null") })
+	})
+	snapshots := time.Duration(0)
+	for _, fs := range []*btrfstest.FS{r.online, r.home} {
+		snapshots += median(5, func() time.Duration { return r.bareSnapshot(fs, "bare") })
+	}
+	var all []result
+	for range 9 {
+		all = append(all, r.run())
+	}
+	slices.SortFunc(all, func(a, b result) int { return int(a.wall - b.wall) })
+	r.t.add(r.mails, "nothing to do", all[len(all)/2], floors{{"ssh start", ssh}, {"two bare snapshots", snapshots}})
+}
+
+// thousand is a sync of 1,000 changes. The same kind of changes were made and
+// synced once before, for the floors.
+func (r *rig) thousand() {
+	r.change(1)
+	floors := r.incrementFloors()
+	r.sync("", nil)
+	r.sync("", nil) // folds in what the one before has done
+	r.change(2)
+	r.sync("1,000 changes", floors)
+	r.sync("", nil)
+}
+
+func (r *rig) sync(name string, f floors) {
+	res := r.run()
+	if name != "" {
+		r.t.add(r.mails, name, res, f)
+	}
+}
+
+func run(b *testing.B, name string, args ...string) string {
+	b.Helper()
+	out, err := exec.Command(name, args...).CombinedOutput()
+	if err != nil {
+		b.Fatalf("%s %q: %v\n%s", name, args, err, out)
+	}
+	return string(out)
+}
+
+func must(b *testing.B, err error) {
+	b.Helper()
+	if err != nil {
+		b.Fatal(err)
+	}
+}
+
+func timed(f func()) time.Duration {
+	begun := time.Now()
+	f()
+	return time.Since(begun)
+}
+
+func median(n int, f func() time.Duration) time.Duration {
+	var all []time.Duration
+	for range n {
+		all = append(all, f())
+	}
+	slices.Sort(all)
+	return all[n/2]
+}
+
+func dropCaches(b *testing.B) {
+	b.Helper()
+	run(b, "sync")
+	must(b, os.WriteFile("/proc/sys/vm/drop_caches", []byte("3\n"), 0))
+}

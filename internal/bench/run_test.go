@@ -1,0 +1,107 @@
+package bench
+
+import (
+	"encoding/json"
+	"fmt"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// A result is one run of the program.
+type result struct {
+	wall   time.Duration
+	cpu    time.Duration // of the program at home and what it has started; not of the agent
+	memory int64         // bytes: the largest of its processes
+	stages []stage
+	sync   syncJSON
+}
+
+type stage struct {
+	Stage   string
+	Seconds float64
+}
+
+type syncJSON struct {
+	Sync     int
+	Received int64 `json:"received_bytes"`
+	Offline  map[string]int
+	Online   map[string]int
+	Stages   []stage
+}
+
+// run syncs once.
+func (r *rig) run() result {
+	r.Helper()
+	cmd := exec.Command(r.bin, "-c", r.config, "--json", "-v", "sync")
+	var out, errs strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	var err error
+	res := result{}
+	res.wall = timed(func() { err = cmd.Run() })
+	if err != nil {
+		r.Fatalf("sync: %v\n%s", err, errs.String())
+	}
+	var doc struct{ Mailboxes []syncJSON }
+	must(r.B, json.Unmarshal([]byte(out.String()), &doc))
+	res.sync, res.stages = doc.Mailboxes[0], doc.Mailboxes[0].Stages
+	use := cmd.ProcessState.SysUsage().(*syscall.Rusage)
+	res.memory = use.Maxrss << 10
+	res.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	return res
+}
+
+// floors are what the kernel alone needs for parts of a sync.
+type floors []struct {
+	what string
+	took time.Duration
+}
+
+func (f floors) String() string {
+	var parts []string
+	for _, x := range f {
+		parts = append(parts, fmt.Sprintf("%s %s", x.what, short(x.took)))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// A table collects what is printed at the end.
+type table struct{ strings.Builder }
+
+func (t *table) add(mails int, name string, r result, f floors) {
+	fmt.Fprintf(t, "%d mails, %s: %s, %s CPU, %d MiB, %d bytes received\n", mails, name, short(r.wall), short(r.cpu), r.memory>>20, r.sync.Received)
+	fmt.Fprintf(t, "    home %v, online %v\n", did(r.sync.Offline), did(r.sync.Online))
+	var parts []string
+	for _, s := range r.stages {
+		parts = append(parts, fmt.Sprintf("%s %s", s.Stage, short(time.Duration(s.Seconds*1e9))))
+	}
+	fmt.Fprintf(t, "    stages: %s\n", strings.Join(parts, ", "))
+	if f == nil {
+		return
+	}
+	fmt.Fprintf(t, "    floors: %s\n", f)
+	if last := f[len(f)-1]; strings.HasPrefix(last.what, "in all") {
+		fmt.Fprintf(t, "    ratio to the floor: %.2f\n", float64(r.wall)/float64(last.took))
+	}
+}
+
+func did(m map[string]int) string {
+	var parts []string
+	for _, what := range []string{"placed", "copied", "moved", "flagged", "deleted", "folders", "expired"} {
+		if m[what] > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", m[what], what))
+		}
+	}
+	if parts == nil {
+		return "nothing"
+	}
+	return strings.Join(parts, ", ")
+}
+
+func short(d time.Duration) string {
+	if d < time.Second {
+		return fmt.Sprintf("%d ms", d.Milliseconds())
+	}
+	return fmt.Sprintf("%.2f s", d.Seconds())
+}

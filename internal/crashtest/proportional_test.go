@@ -1,0 +1,57 @@
+package crashtest
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"snapmerge/internal/btrfstest"
+)
+
+// TestProportional: a sync with nothing to do, and one with a mail flagged on each
+// side, a new one and a deleted one, take as many system calls in a mailbox of two
+// thousand mails as in one of two hundred. Time is not measured: it depends on the
+// machine, and what is done does not.
+func TestProportional(t *testing.T) {
+	var calls [2][2]int
+	for i, mails := range []int{200, 2000} {
+		w := newWorld(t, btrfstest.Shared(t).Path)
+		for n := range mails {
+			w.online.deliver("INBOX", fmt.Sprintf("m%04d", n), "S", n%50)
+		}
+		w.sync()
+		w.sync()
+		calls[0][i] = w.callsOfSync()
+		w.online.flag("INBOX", "m0011", "F")
+		w.offline.flag("INBOX", "m0022", "R")
+		w.online.deliver("INBOX", "new", "", 7)
+		w.offline.delete("INBOX", "m0033")
+		calls[1][i] = w.callsOfSync()
+		for key, want := range map[string]string{"m0011": "INBOX:FS", "m0022": "INBOX:RS", "new": "INBOX:", "m0033": ""} {
+			w.wantWhere(key, [2]string{want, want})
+		}
+	}
+	t.Logf("calls: nothing to do %v, four changes %v", calls[0], calls[1])
+	for i, c := range calls {
+		// Names in the folders that changed are listed, some hundred a call, and a
+		// mail that is placed is looked for among them.
+		if few, many := c[0], c[1]; few < 100 || many > few*3/2 {
+			t.Errorf("%s: %d system calls with 200 mails, %d with 2000", []string{"nothing to do", "four changes"}[i], few, many)
+		}
+	}
+}
+
+// callsOfSync runs a sync in a process of its own and counts its system calls, but
+// for those that Go makes by its own clock.
+func (w *world) callsOfSync() (n int) {
+	w.t.Helper()
+	log := filepath.Join(w.t.TempDir(), "calls")
+	if out, err := w.strace("-o", log, "-e", "trace=!futex,nanosleep,epoll_pwait,sched_yield,madvise,mmap,munmap,rt_sigreturn,tgkill,getpid,clone,clone3,rt_sigprocmask"); err != nil {
+		w.t.Fatalf("strace: %v\n%s", err, out)
+	}
+	data, err := os.ReadFile(log)
+	must(w.t, err)
+	return strings.Count(string(data), "\n")
+}
