@@ -407,24 +407,24 @@ func FuzzFrame(f *testing.F) {
 // the layout.
 func FuzzAsk(f *testing.F) {
 	f.Add([]byte(`{"Op":{"Kind":4,"From":{"Folder":"INBOX","Name":"a:2,"},"To":{"Folder":"b","Unique":"a","Keywords":["k"]}},"Seen":{"Folder":"INBOX","Name":"a:2,"}}`), false)
-	f.Add([]byte(`{"Op":{"Kind":1,"Folder":"a","NewFolder":"b"}}`), true)
+	f.Add([]byte(`{"Op":{"Kind":1,"Folder":"a","NewFolder":"b","From":{"Ino":5},"Links":2}}`), true)
 	f.Fuzz(func(t *testing.T, data []byte, fs bool) {
 		l := tree.Layout{FS: fs}
 		s, err := decode[host.Step](frame{kindStep, data}, kindStep)
 		if err != nil || checkStep(&s, l) != nil {
 			return
 		}
-		for _, folder := range []string{s.Op.Folder, s.Op.NewFolder, s.Op.From.Folder, s.Op.To.Folder} {
-			if folder == "" {
-				continue
-			}
-			used := map[apply.Kind]bool{apply.MakeFolder: folder == s.Op.Folder, apply.RemoveFolder: folder == s.Op.Folder,
-				apply.RenameFolder: folder == s.Op.Folder || folder == s.Op.NewFolder,
-				apply.Unlink:       folder == s.Op.From.Folder}
-			if only, ok := used[s.Op.Kind]; ok && !only {
-				continue
-			}
-			if _, err := l.Dir(folder); err != nil && s.Op.Kind != apply.Copy && s.Op.Kind != apply.Rename {
+		folders := []string{s.Op.Folder}
+		switch s.Op.Kind {
+		case apply.RenameFolder:
+			folders = append(folders, s.Op.NewFolder)
+		case apply.Unlink:
+			folders = []string{s.Op.From.Folder, s.Seen.Folder}
+		case apply.Copy, apply.Rename:
+			folders = []string{s.Op.From.Folder, s.Seen.Folder, s.Op.To.Folder}
+		}
+		for _, folder := range folders {
+			if _, err := l.Dir(folder); err != nil {
 				t.Fatalf("%+v: %v", s, err)
 			}
 		}

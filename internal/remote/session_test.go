@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -290,4 +291,111 @@ func TestSilentClient(t *testing.T) {
 	w.unlocked(t)
 	c.Close()
 	goleak.VerifyNone(t, ignore)
+}
+
+// A client that reads no results does not keep a folder locked: Dovecot would
+// wait for it.
+func TestResultsUnread(t *testing.T) {
+	w := newWorld(t, 1000)
+	prepare(t, w)
+	ignore := goleak.IgnoreCurrent()
+	me, err := greeting(hello{Version: "x", Protocol: Protocol, Mailbox: "chris", Path: w.store.Path, Snapshots: w.store.Snapshots, Layout: "maildir++"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	say := string(me) + wire('Q', `{"Verb":"apply","Snapshot":"online.1","Steps":1000}`)
+	for i := range 1000 {
+		b, err := encode(kindStep, step(apply.Op{Kind: apply.Rename, From: tree.File{Folder: "INBOX", Name: mailName(i)},
+			To: apply.Target{Folder: "INBOX", Unique: fmt.Sprintf("%d%s", i, strings.Repeat("x", 200))}}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		say += wire('S', string(b))
+	}
+	cfg := w.agent()
+	cfg.Timing.Silence = time.Minute
+	p := newPipe(t)
+	go func() {
+		defer close(p.done)
+		p.err = Serve(context.Background(), cfg, p.agentIn, p.agentOut)
+	}()
+	go io.WriteString(p.toAgent, say)
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		done, _ := filepath.Glob(filepath.Join(w.store.Path, "cur", "*xxx:2,"))
+		_, err := os.Lstat(filepath.Join(w.store.Path, "dovecot-uidlist.lock"))
+		if len(done) == 1000 && errors.Is(err, os.ErrNotExist) {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%d steps are done; lock: %v", len(done), err)
+		}
+	}
+	p.close(0)
+	<-p.done
+	goleak.VerifyNone(t, ignore)
+}
+
+// The command line of ssh: the user's words first, so that their options win, then
+// ours; nothing of the configuration is an option by accident.
+func TestSSHArgs(t *testing.T) {
+	o := Options{Host: "root@mx", SSH: "ssh  -F /etc/x -o BatchMode=no", Agent: "/opt/snapmerge", Mailbox: "chris"}
+	got, err := o.sshArgs()
+	want := "ssh -F /etc/x -o BatchMode=no -T -o BatchMode=yes -o ForwardAgent=no -o ForwardX11=no -- root@mx /opt/snapmerge agent --mailbox chris"
+	if err != nil || strings.Join(got, " ") != want {
+		t.Errorf("%q, %v", got, err)
+	}
+	for _, bad := range []Options{
+		{Host: "-x", SSH: "ssh", Agent: "a", Mailbox: "m"}, {Host: "", SSH: "ssh", Agent: "a", Mailbox: "m"},
+		{Host: "a b", SSH: "ssh", Agent: "a", Mailbox: "m"}, {Host: "$(x)", SSH: "ssh", Agent: "a", Mailbox: "m"},
+		{Host: "h", SSH: " ", Agent: "a", Mailbox: "m"}, {Host: "h", SSH: "ssh", Agent: "-a", Mailbox: "m"},
+		{Host: "h", SSH: "ssh", Agent: "a b", Mailbox: "m"}, {Host: "h", SSH: "ssh", Agent: "a\nb", Mailbox: "m"},
+		{Host: "h", SSH: "ssh", Agent: "a", Mailbox: "-m"}, {Host: "h", SSH: "ssh", Agent: "a", Mailbox: "m;x"},
+	} {
+		if got, err := bad.sshArgs(); err == nil {
+			t.Errorf("%+v: %q", bad, got)
+		}
+	}
+}
+
+// An agent that ends the session says why, between two verbs or while it is
+// written to, and the client tells it.
+func TestLastWord(t *testing.T) {
+	for _, early := range []bool{true, false} {
+		p := newPipe(t)
+		go func() {
+			defer close(p.done)
+			io.WriteString(p.agentOut, magic+wire('H', helloText)+wire('E', "{}"))
+			for in, n := bufio.NewReader(p.agentIn), 0; !early && n < 3; n++ {
+				if n == 0 {
+					in.ReadString('\n')
+				}
+				if f, _ := readFrame(in); f.kind == kindBeat {
+					n--
+				}
+			}
+			io.WriteString(p.agentOut, wire('E', `{"Err":"received a signal"}`))
+			p.agentIn.Close()
+			if early {
+				p.agentOut.Close()
+			}
+		}()
+		c, err := open(context.Background(), (&world{}).options(), p, p.fromAgent, p.toAgent)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if early {
+			time.Sleep(100 * time.Millisecond)
+		}
+		var steps []host.Step
+		for range 1000 {
+			steps = append(steps, oneStep()...)
+		}
+		err = c.Apply(context.Background(), host.Batch{Snapshot: "online.1", Steps: steps}, func(int, apply.Result) {})
+		if _, ok := errors.AsType[*BrokenError](err); !ok || !strings.Contains(err.Error(), "the far end ended it: received a signal") {
+			t.Errorf("early %v: %v", early, err)
+		}
+		c.Close()
+		<-p.done
+		p.agentOut.Close()
+	}
 }

@@ -26,7 +26,7 @@ func (c *Client) begin(ctx context.Context, r request, items []item) error {
 	}
 	select {
 	case f := <-c.in:
-		return c.broken(r.Verb, fmt.Errorf("%v that nobody asked for", f))
+		return c.broken(r.Verb, lastWord(f, unexpected(f)))
 	default:
 	}
 	err := sendJSON(c.link, kindRequest, r)
@@ -35,21 +35,20 @@ func (c *Client) begin(ctx context.Context, r request, items []item) error {
 			err = c.send(i.kind, i.payload)
 		}
 	}
-	if err != nil {
-		return c.broken(r.Verb, c.lastWord(err))
+	if err == nil {
+		return nil
 	}
-	return nil
+	// The agent may have said why it does not read any more.
+	if f, rerr := c.recv(context.Background(), c.timing.Grace); rerr == nil {
+		err = lastWord(f, err)
+	}
+	return c.broken(r.Verb, err)
 }
 
-// lastWord returns why the agent has closed the connection while it was written
-// to, if it has said so; else err.
-func (c *Client) lastWord(err error) error {
-	f, rerr := c.recv(context.Background(), c.timing.Grace)
-	if rerr != nil {
-		return err
-	}
+// lastWord is why the agent has ended the session, if the frame says so; else err.
+func lastWord(f frame, err error) error {
 	if e, derr := decode[end](f, kindEnd); derr == nil && e.Err != "" {
-		return fmt.Errorf("the far end ended: %s", text(e.Err))
+		return fmt.Errorf("the far end ended it: %s", text(e.Err))
 	}
 	return err
 }

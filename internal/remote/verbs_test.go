@@ -66,7 +66,11 @@ func everyVerb(t *testing.T, w *world, c *Client, version string) {
 		step(apply.Op{Kind: apply.Unlink, From: tree.File{Folder: "INBOX", Name: mailName(1)}}),
 		step(apply.Op{Kind: apply.Copy, From: tree.File{Folder: "INBOX", Name: mailName(2), Ino: 12},
 			To: apply.Target{Folder: "work", Unique: "copied"}}),
+		// Into a folder of another mode: a new file, so home's inode number is not its.
+		step(apply.Op{Kind: apply.Copy, From: tree.File{Folder: "INBOX", Name: mailName(2), Ino: 12},
+			To: apply.Target{Folder: "lists/caf\u00e9", Unique: "cloned"}}),
 	}
+	steps[5].OwnLinks = 1
 	var got []apply.Result
 	err = c.Apply(ctx, host.Batch{Snapshot: "online.1", Steps: steps, Unlock: []string{"INBOX", "work"}, Sync: true}, func(i int, r apply.Result) {
 		if i != len(got) {
@@ -83,6 +87,7 @@ func everyVerb(t *testing.T, w *world, c *Client, version string) {
 		{Outcome: apply.Raced, Why: "the snapshot does not show it"},
 		{},
 		{File: tree.File{Folder: "work", Name: "copied:2,", Ino: 12}},
+		{File: tree.File{Folder: "lists/caf\u00e9", Name: "cloned:2,"}},
 	}, got); diff != "" {
 		t.Errorf("results, -want +got:\n%s", diff)
 	}
