@@ -1,0 +1,3 @@
+// Package livetest is tests only: two Dovecots, real clients, and snapmerge
+// between them.
+package livetest
