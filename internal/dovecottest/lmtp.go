@@ -19,7 +19,7 @@ func (s *Server) Deliver(user, message string) error {
 	defer conn.Close()
 	conn.SetDeadline(time.Now().Add(timeout))
 	r := bufio.NewReader(conn)
-	text := strings.ReplaceAll(strings.ReplaceAll(message, "\r\n", "\n"), "\n", "\r\n")
+	text := strings.ReplaceAll(strings.TrimSuffix(strings.ReplaceAll(message, "\r\n", "\n"), "\n"), "\n", "\r\n")
 	for _, say := range []struct{ line, want string }{
 		{"", "220"},
 		{"LHLO test", "250"},

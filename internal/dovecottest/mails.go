@@ -13,14 +13,14 @@ type Mail struct {
 	UID      int
 	Flags    string // flags and keywords, sorted, without \Recent
 	Received string // INTERNALDATE
-	Text     string // all of it
+	Text     string // of what was fetched: BODY[], or a part of it
 }
 
 var (
 	fetchUID   = regexp.MustCompile(`[( ]UID (\d+)`)
 	fetchFlags = regexp.MustCompile(`[( ]FLAGS \(([^)]*)\)`)
 	fetchDate  = regexp.MustCompile(`[( ]INTERNALDATE "([^"]*)"`)
-	fetchBody  = regexp.MustCompile(`(?s)BODY\[\] \{(\d+)\}\r\n(.*)`)
+	fetchBody  = regexp.MustCompile(`(?s)BODY\[[^]]*\] \{(\d+)\}\r\n(.*)`)
 )
 
 // ParseFetch reads the FETCH lines of a reply: those parts of them that are there.
