@@ -127,7 +127,7 @@ func (s *stress) fill() {
 func (s *stress) run() (raced, syncs int) {
 	var users sync.WaitGroup
 	for i := range 8 {
-		u := &user{stress: s, side: merge.Sides[i%2], name: fmt.Sprintf("client %d", i), rng: rand.New(rand.NewPCG(s.seed, uint64(i)))}
+		u := &user{stress: s, n: i, side: merge.Sides[i%2], name: fmt.Sprintf("client %d", i), rng: rand.New(rand.NewPCG(s.seed, uint64(i)))}
 		users.Go(u.work)
 	}
 	users.Go(s.deliver)

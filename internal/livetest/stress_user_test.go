@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 
 	"snapmerge/internal/dovecottest"
@@ -14,6 +15,7 @@ import (
 // A user is one client session of the stress test.
 type user struct {
 	*stress
+	n    int // even ones are online
 	side merge.Side
 	name string
 	rng  *rand.Rand
@@ -81,7 +83,7 @@ func (u *user) one() {
 	uid := uids[u.rng.IntN(len(uids))]
 	subject := u.mails[uid]
 	kind := rune(subject[0])
-	mine := kind == free || kind == ofHome && u.side == home || kind == ofMX && u.side == online || kind == archive
+	mine := u.mine(subject)
 	switch n := u.rng.IntN(100); {
 	case n < 25:
 		u.cmd("UID STORE %d %cFLAGS (%s)", uid, "+-"[u.rng.IntN(2)], ownFlag[u.side])
@@ -99,7 +101,7 @@ func (u *user) one() {
 		u.open(u.anyFolder())
 	case n < 90:
 		u.move(uid, subject)
-	case n < 95 && kind == free:
+	case n < 95 && kind == free: // of the copies each is a mail as good as any
 		u.copied(subject)
 		u.cmd("UID COPY %d %s", uid, u.anyFolder())
 	case n < 98:
@@ -108,6 +110,24 @@ func (u *user) one() {
 		u.cmd("UID EXPUNGE %d", uid)
 		delete(u.mails, uid)
 	}
+}
+
+// mine tells whether this session may move and expunge a mail. On each side one
+// session may: two that MOVE one mail at a time leave it in both places, as each
+// makes its link before the other removes the mail (maildir_copy_hardlink).
+func (u *user) mine(subject string) bool {
+	if n, err := strconv.Atoi(subject[1:]); err != nil || n%4 != u.n/2 {
+		return false
+	}
+	switch subject[0] {
+	case free, archive:
+		return true
+	case ofHome:
+		return u.side == home
+	case ofMX:
+		return u.side == online
+	}
+	return false
 }
 
 // anyFolder is one of those that stay, or the one of its own.
