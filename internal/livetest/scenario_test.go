@@ -76,7 +76,6 @@ func (w *world) begin() {
 	w.act(online, c, start)
 	c.Close()
 	w.sync()
-	w.sync() // so that home's base snapshot shows the folders that the first has made
 	w.look(home)
 }
 
