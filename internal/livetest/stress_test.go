@@ -60,13 +60,13 @@ type stress struct {
 // one quiet sync all mail is accounted for.
 //
 // SNAPMERGE_STRESS is the number of IMAP commands and deliveries, of a run as
-// long as it takes; without it the test is over after some 40 s. SNAPMERGE_SEED
+// long as it takes; without it the test is over after some 50 s. SNAPMERGE_SEED
 // chooses other random numbers; clients and syncs race, so no run is like another.
 func TestStress(t *testing.T) {
 	seed := stressSeed(t)
 	s := &stress{
 		seed: seed, mails: map[string]string{}, mayBe: map[string]string{}, copies: map[string]int{}, done: map[string]int{}, moved: map[string]bool{},
-		limit: 1 << 40, end: time.Now().Add(40 * time.Second),
+		limit: 1 << 40, end: time.Now().Add(50 * time.Second),
 	}
 	if n := os.Getenv("SNAPMERGE_STRESS"); n != "" {
 		var err error

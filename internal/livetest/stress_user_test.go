@@ -75,36 +75,46 @@ func (u *user) cmd(format string, args ...any) (dovecottest.Reply, bool) {
 
 // one does one thing.
 func (u *user) one() {
-	if len(u.mails) == 0 || u.rng.IntN(12) == 0 {
-		u.open(u.anyFolder())
-		return
-	}
 	uids := slices.Sorted(maps.Keys(u.mails))
-	uid := uids[u.rng.IntN(len(uids))]
-	subject := u.mails[uid]
-	kind := rune(subject[0])
-	mine := u.mine(subject)
+	own := slices.DeleteFunc(slices.Clone(uids), func(uid int) bool { return !u.mine(u.mails[uid]) })
 	switch n := u.rng.IntN(100); {
-	case n < 25:
-		u.cmd("UID STORE %d %cFLAGS (%s)", uid, "+-"[u.rng.IntN(2)], ownFlag[u.side])
-	case n < 40:
-		u.cmd("UID STORE %d %cFLAGS (%s)", uid, "+-"[u.rng.IntN(2)], ownKeyword[u.side])
-	case n < 50:
-		u.read(uid, subject)
-	case n < 53:
-		u.save()
-	case n < 54:
-		u.folders()
-	case n < 58:
-		u.cmd("NOOP")
-	case !mine:
+	case len(uids) == 0 || n < 8:
 		u.open(u.anyFolder())
-	case n < 90:
+	case n < 11:
+		u.save()
+	case n < 12:
+		u.folders()
+	case n < 16:
+		u.cmd("NOOP")
+	case n < 45 && len(own) > 0:
+		u.place(own[u.rng.IntN(len(own))])
+	default:
+		u.mark(uids[u.rng.IntN(len(uids))])
+	}
+}
+
+// mark changes what only this side's clients change, or reads.
+func (u *user) mark(uid int) {
+	switch n := u.rng.IntN(10); {
+	case n < 5:
+		u.cmd("UID STORE %d %cFLAGS (%s)", uid, "+-"[u.rng.IntN(2)], ownFlag[u.side])
+	case n < 8:
+		u.cmd("UID STORE %d %cFLAGS (%s)", uid, "+-"[u.rng.IntN(2)], ownKeyword[u.side])
+	default:
+		u.read(uid, u.mails[uid])
+	}
+}
+
+// place moves, copies or expunges a mail.
+func (u *user) place(uid int) {
+	subject := u.mails[uid]
+	switch n := u.rng.IntN(100); {
+	case n < 75:
 		u.move(uid, subject)
-	case n < 95 && kind == free: // of the copies each is a mail as good as any
+	case n < 90 && subject[0] == free:
 		u.copied(subject)
 		u.cmd("UID COPY %d %s", uid, u.anyFolder())
-	case n < 98:
+	case n < 95:
 		u.gone(subject, u.name)
 		u.cmd(`UID STORE %d +FLAGS.SILENT (\Deleted)`, uid)
 		u.cmd("UID EXPUNGE %d", uid)
