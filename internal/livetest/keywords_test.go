@@ -91,7 +91,7 @@ func unnamedLetters(t *testing.T, w *world) {
 	}
 	w.do(online, "SELECT INBOX\nUID STORE {tagged} +FLAGS (\\Answered)\nUID STORE {read} +FLAGS (Later)\nUID STORE {unseen} +FLAGS (unknown-0)")
 	w.sync()
-	v = w.sees(home, `INBOX tagged $Label1 Zeta \Answered \Flagged \Seen
+	w.sees(home, `INBOX tagged $Label1 Zeta \Answered \Flagged \Seen
 	                  INBOX read Later \Seen
 	                  INBOX unseen`)
 	table, err := os.ReadFile(filepath.Join(w.path(home), "dovecot-keywords"))
