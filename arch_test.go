@@ -49,7 +49,7 @@ var arrows = map[string]string{
 }
 
 // testOnly are packages that only tests import. What they may do is not limited.
-var testOnly = []string{"internal/bench", "internal/btrfstest", "internal/crashtest", "internal/dovecottest", "internal/enginetest", "internal/sshtest"}
+var testOnly = []string{"internal/bench", "internal/btrfstest", "internal/crashtest", "internal/dovecottest", "internal/enginetest", "internal/livetest", "internal/sshtest"}
 
 // banned says what a package may not import, call or (go) start. tree opens the
 // snapshot that it is given; merge opens nothing and has no clock.

@@ -14,6 +14,8 @@ packages='
 	btrfs-progs
 	dovecot-core
 	dovecot-imapd
+	dovecot-lmtpd
+	dovecot-sieve
 	e2fsprogs
 	make
 	mount

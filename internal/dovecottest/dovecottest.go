@@ -1,5 +1,7 @@
 // Package dovecottest runs a private Dovecot for tests: its own configuration and
-// directories, IMAP on a free port of 127.0.0.1, mail as a user without a name.
+// directories, IMAP and LMTP on free ports of 127.0.0.1, mail as a user without
+// a name. Its clients are small: a command is a line of text, an answer is lines
+// of text.
 package dovecottest
 
 import (
@@ -8,7 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -21,86 +23,46 @@ const UID = 5000
 // A Server is a running Dovecot.
 type Server struct {
 	Addr string // of its IMAP service, "127.0.0.1:port"
-	log  string
-}
+	LMTP string // of its LMTP service
+	// Excused, if not nil, tells of a complaint that the test can explain.
+	Excused func(line string) bool
 
-// config is for Dovecot 2.3. The lock timeout and everything about maildir are
-// Dovecot's defaults.
-const config = `
-base_dir = @DIR@/run
-state_dir = @DIR@/state
-log_path = @DIR@/log
-protocols = imap
-listen = 127.0.0.1
-ssl = no
-disable_plaintext_auth = no
-auth_mechanisms = plain
-first_valid_uid = @UID@
-mail_uid = @UID@
-mail_gid = @UID@
-mail_location = maildir:@MAIL@
-default_login_user = nobody
-default_internal_user = nobody
-default_internal_group = nogroup
-namespace inbox {
-  inbox = yes
-  separator = /
+	log string
 }
-service imap-login {
-  chroot =
-  inet_listener imap {
-    address = 127.0.0.1
-    port = @PORT@
-  }
-  inet_listener imaps {
-    port = 0
-  }
-}
-service anvil {
-  chroot =
-}
-service stats {
-  chroot =
-}
-passdb {
-  driver = static
-  args = password=x
-}
-userdb {
-  driver = static
-  args = uid=@UID@ gid=@UID@ home=@DIR@/home
-}
-`
 
 // Start runs a Dovecot whose only mailbox is the Maildir mail, which may carry
 // options: "/path:LAYOUT=fs". It ends with the test, and the test fails if
-// Dovecot has logged an error or a panic. Without dovecot the test fails: one
-// that is skipped proves nothing.
+// Dovecot has logged something of [Server.Complaints]. Without dovecot the test
+// fails: one that is skipped proves nothing.
 func Start(t testing.TB, mail string) *Server {
+	t.Helper()
+	return StartWith(t, Options{Mail: mail})
+}
+
+// StartWith is Start with more options.
+func StartWith(t testing.TB, o Options) *Server {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Fatal("dovecottest: needs root, run the tests with sudo")
 	}
 	bin, err := exec.LookPath("dovecot")
 	if err != nil {
-		t.Fatalf("dovecottest: %v; install dovecot-core and dovecot-imapd (scripts/install-deps.sh)", err)
+		t.Fatalf("dovecottest: %v; scripts/install-deps.sh installs what is needed", err)
 	}
 	dir, err := os.MkdirTemp("", "dovecottest") // short: it holds sockets
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	if err := prepare(dir); err != nil {
+	imap, lmtp := freePort(t), freePort(t)
+	if err := prepare(dir, o, imap, lmtp); err != nil {
 		t.Fatal(err)
 	}
-	port := freePort(t)
-	conf := filepath.Join(dir, "dovecot.conf")
-	text := strings.NewReplacer("@DIR@", dir, "@MAIL@", mail, "@UID@", strconv.Itoa(UID), "@PORT@", strconv.Itoa(port)).Replace(config)
-	if err := os.WriteFile(conf, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
+	s := &Server{Addr: fmt.Sprintf("127.0.0.1:%d", imap), LMTP: fmt.Sprintf("127.0.0.1:%d", lmtp), log: filepath.Join(dir, "log")}
+	cmd := exec.Command(bin, "-F", "-c", filepath.Join(dir, "dovecot.conf"))
+	if o.Host != "" {
+		cmd.Env = append(os.Environ(), "DOVECOT_HOSTNAME="+o.Host)
 	}
-	s := &Server{Addr: fmt.Sprintf("127.0.0.1:%d", port), log: filepath.Join(dir, "log")}
-	cmd := exec.Command(bin, "-F", "-c", conf)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -109,8 +71,9 @@ func Start(t testing.TB, mail string) *Server {
 	return s
 }
 
-// prepare makes the directories; the mail user must reach its home.
-func prepare(dir string) error {
+// prepare makes the directories and the configuration; the mail user must reach
+// its home.
+func prepare(dir string, o Options, imap, lmtp int) error {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		return err
 	}
@@ -118,6 +81,12 @@ func prepare(dir string) error {
 		if err := os.Mkdir(filepath.Join(dir, d), 0o755); err != nil {
 			return err
 		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "home", "script.sieve"), []byte(o.Sieve), 0o644); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(dir, "dovecot.conf"), []byte(o.config(dir, imap, lmtp)), 0o644); err != nil {
+		return err
 	}
 	return os.Chown(filepath.Join(dir, "home"), UID, UID)
 }
@@ -133,7 +102,7 @@ func freePort(t testing.TB) int {
 
 // wait waits for the greeting: the port alone is open before logins work.
 func (s *Server) wait(t testing.TB) {
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		if c, err := net.Dial("tcp", s.Addr); err == nil {
 			c.SetReadDeadline(time.Now().Add(time.Second))
 			n, _ := c.Read(make([]byte, 100))
@@ -149,9 +118,9 @@ func (s *Server) wait(t testing.TB) {
 func (s *Server) stop(t testing.TB, cmd *exec.Cmd) {
 	cmd.Process.Signal(syscall.SIGTERM) // the master takes its children with it
 	cmd.Wait()
-	for line := range strings.Lines(s.Log()) {
-		if strings.Contains(line, "Error:") || strings.Contains(line, "Panic:") || strings.Contains(line, "Fatal:") {
-			t.Errorf("dovecottest: %s", strings.TrimSpace(line))
+	for _, line := range s.Complaints() {
+		if s.Excused == nil || !s.Excused(line) {
+			t.Errorf("dovecottest: %s", line)
 		}
 	}
 }
@@ -160,4 +129,20 @@ func (s *Server) stop(t testing.TB, cmd *exec.Cmd) {
 func (s *Server) Log() string {
 	b, _ := os.ReadFile(s.log)
 	return string(b)
+}
+
+// complaint matches what Dovecot logs if something is wrong with its mail, its
+// files or itself. The sentences are those of maildir-sync.c,
+// maildir-sync-index.c and maildir-uidlist.c.
+var complaint = regexp.MustCompile(`Error:|Panic:|Fatal:|(?i:corrupt)|Expunged message reappeared|Fixed a duplicate|Unlinked a duplicate|` +
+	`duplicate file|renaming already|UIDVALIDITY changed|Maildir filename has wrong`)
+
+// Complaints returns the lines of the log that say that something is wrong.
+func (s *Server) Complaints() (lines []string) {
+	for line := range strings.Lines(s.Log()) {
+		if complaint.MatchString(line) {
+			lines = append(lines, strings.TrimSpace(line))
+		}
+	}
+	return lines
 }

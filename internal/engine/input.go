@@ -293,57 +293,6 @@ func (r *run) movedHome() (map[string]string, error) {
 	return out, nil
 }
 
-// folders returns a side's folders with the names that they have in the base.
-func (r *run) folders(side merge.Side) []merge.Folder {
-	old := map[string]string{}
-	for _, f := range r.now[side].changes.RenamedFolders {
-		f.From = rename(r.ownNames[side], f.From)
-		if r.renameTravels(side, f) {
-			old[f.To] = f.From
-		}
-	}
-	other := r.now[side.Other()]
-	var out []merge.Folder
-	for _, f := range r.now[side].folders {
-		m := merge.Folder{Name: f.Name, From: old[f.Name], Keywords: f.Keywords}
-		if other.folder(f.Name) == nil {
-			m.Mails = r.now[side].count(f.Name)
-		}
-		out = append(out, m)
-	}
-	return out
-}
-
-// renameTravels tells whether a folder that has another name than in the base
-// was renamed by the user and can be renamed on the other side. Else its mail is
-// moved one by one.
-func (r *run) renameTravels(side merge.Side, f tree.FolderRename) bool {
-	if r.lost[side] || !slices.Contains(r.last.Folders, f.From) {
-		return false // or the last sync has renamed it, after the base snapshot
-	}
-	other := side.Other()
-	dir, err := r.store(other).Layout.Dir(f.To)
-	if err != nil {
-		return false
-	}
-	if there := r.now[other].folder(f.To) == nil && r.frozen[other].exists(dir); there {
-		return false // taken by something that is no folder
-	}
-	if !r.store(other).Layout.FS {
-		return true
-	}
-	// There the directories below go with it, so they must be meant to.
-	for _, below := range r.now[other].folders {
-		if rest, ok := strings.CutPrefix(below.Name, f.From+"/"); ok &&
-			!slices.ContainsFunc(r.now[side].changes.RenamedFolders, func(g tree.FolderRename) bool {
-				return g.From == below.Name && g.To == f.To+"/"+rest
-			}) {
-			return false
-		}
-	}
-	return true
-}
-
 // known counts the messages that a side had after the last sync.
 func (r *run) known(side merge.Side) int {
 	n := r.messages[side]

@@ -87,6 +87,9 @@ var genPending = rapid.Custom(func(t *rapid.T) Pending {
 		Own: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) OwnFile {
 			return OwnFile{genSide.Draw(t, "side"), genText.Draw(t, "message"), genFile.Draw(t, "file")}
 		}), 0, 2).Draw(t, "own"),
+		OwnFolders: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) OwnFolder {
+			return OwnFolder{genSide.Draw(t, "side"), genText.Draw(t, "name"), rapid.Uint64().Draw(t, "inode")}
+		}), 0, 2).Draw(t, "own folders"),
 		Held: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Held {
 			h := Held{Conflict: genConflict.Draw(t, "conflict"), Since: 3, From: genText.Draw(t, "from"), Subject: genText.Draw(t, "subject"), Date: genText.Draw(t, "date")}
 			if rapid.Bool().Draw(t, "has source") {

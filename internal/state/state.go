@@ -74,11 +74,13 @@ type Pending struct {
 	Folders []string
 	// Pairs has every file of the two snapshots whose message is not its key,
 	// ordered by side and place. See [NextPairs].
-	Pairs     []Pair
-	Own       []OwnFile
-	Held      []Held
-	Decisions map[string]Decided // by conflict ID: the ones still in force, "seen" included
-	Differs   []string           // messages whose bytes online are not the bytes offline
+	Pairs []Pair
+	Own   []OwnFile
+	// OwnFolders are those that the sync made: they too are not in the base snapshot.
+	OwnFolders []OwnFolder
+	Held       []Held
+	Decisions  map[string]Decided // by conflict ID: the ones still in force, "seen" included
+	Differs    []string           // messages whose bytes online are not the bytes offline
 	// Refused is what in each base snapshot can not be mail: the next one is only
 	// compared with it. RefusedMore counts what the lists have no room for.
 	Refused     [2][]tree.Refused
@@ -118,6 +120,14 @@ type OwnFile struct {
 	Side    merge.Side
 	Message string
 	File    tree.File
+}
+
+// An OwnFolder is a folder that the sync made, known by its directory when a
+// client has renamed it since.
+type OwnFolder struct {
+	Side merge.Side
+	Name string // logical
+	Ino  uint64
 }
 
 // A SnapshotFile is a file in one of the snapshots.

@@ -1,0 +1,245 @@
+package livetest
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"snapmerge/internal/state"
+	"snapmerge/merge"
+	"snapmerge/tree"
+)
+
+// Mail of the stress test is of a kind, by the first letter of its subject. Who
+// changes what of it is known, so for all but "free" the end can be foretold:
+// it is what the owner did last, on both sides.
+const (
+	still   = 's' // stays where it is; both sides change its flags, each its own
+	ofHome  = 'h' // moved and expunged by clients at home only
+	ofMX    = 'o' // moved and expunged by clients online only
+	free    = 'f' // moved, copied, expunged by everybody
+	archive = 'a' // saved at home: online never sees it
+)
+
+// Each side has a flag and a keyword of its own, so that what it set last counts.
+var (
+	ownFlag    = [2]string{`\Flagged`, `\Answered`}
+	ownKeyword = [2]string{"fromOnline", "fromHome"}
+)
+
+// stressFolders are there all the time. Clients make, rename and delete others.
+var stressFolders = []string{"INBOX", "work", "lists", "a/b"}
+
+// A stress is a mailbox under load and what is known of its mail.
+type stress struct {
+	*world
+	seed  uint64
+	ops   atomic.Int64
+	limit int64
+	end   time.Time
+
+	mu       sync.Mutex
+	mails    map[string]string // subject → message
+	mayBe    map[string]string // subject → who may have deleted it
+	copies   map[string]int    // subject → how often it was copied
+	done     map[string]int    // commands, and answers other than OK
+	moved    map[string]bool   // what syncs have moved to where: side, folder, key
+	problems []string
+}
+
+// TestStress: four clients on each side do what comes to their mind, mail is
+// delivered, and one sync follows the other. Then everybody goes home, and after
+// one quiet sync all mail is accounted for.
+//
+// SNAPMERGE_STRESS is the number of IMAP commands and deliveries, of a run as
+// long as it takes; without it the test is over after some 50 s. SNAPMERGE_SEED
+// chooses other random numbers; clients and syncs race, so no run is like another.
+func TestStress(t *testing.T) {
+	seed := stressSeed(t)
+	s := &stress{
+		seed: seed, mails: map[string]string{}, mayBe: map[string]string{}, copies: map[string]int{}, done: map[string]int{}, moved: map[string]bool{},
+		limit: 1 << 40, end: time.Now().Add(50 * time.Second),
+	}
+	if n := os.Getenv("SNAPMERGE_STRESS"); n != "" {
+		var err error
+		s.limit, err = strconv.ParseInt(n, 10, 64)
+		must(t, err)
+		s.end = time.Now().Add(24 * time.Hour)
+	}
+	s.world = startPair(t, setup{layout: [2]tree.Layout{home: {FS: seed%2 == 0}}}).newWorld(t, "u")
+	for _, side := range merge.Sides {
+		s.server[side].Excused = func(line string) bool { return s.cameHere(side, line) }
+	}
+	s.fill()
+	s.sync()
+	s.sync()
+	first := [2]view{s.look(online), s.look(home)}
+	raced, syncs := s.run()
+	s.check(first)
+	t.Logf("%d operations, %d syncs, %d actions raced", s.ops.Load(), syncs, raced)
+	t.Logf("commands: %v", s.done)
+	if syncs < 3 || raced == 0 || s.ops.Load() < 500 {
+		t.Error("hardly anything happened at the same time")
+	}
+}
+
+func stressSeed(t *testing.T) uint64 {
+	seed := uint64(1)
+	switch v := os.Getenv("SNAPMERGE_SEED"); v {
+	case "":
+	case "random":
+		seed = rand.Uint64() >> 32
+	default:
+		var err error
+		seed, err = strconv.ParseUint(v, 10, 64)
+		must(t, err)
+	}
+	t.Logf("SNAPMERGE_SEED=%d", seed)
+	return seed
+}
+
+// fill makes the first mail, online.
+func (s *stress) fill() {
+	c := s.login(online)
+	defer c.Close()
+	for _, f := range stressFolders[1:] {
+		c.Do("CREATE %s", f)
+	}
+	for i := range 240 {
+		subject := fmt.Sprintf("%c%d", "ssshof"[i%6], i)
+		s.mails[subject] = message(subject)
+		c.Append(stressFolders[i%4], []string{"", `\Seen`, `\Seen both`}[i%3], s.mails[subject])
+	}
+	for _, f := range stressFolders {
+		c.Open("SELECT", f)
+	}
+}
+
+// run lets everybody work until the end, and syncs all the time.
+func (s *stress) run() (raced, syncs int) {
+	var users sync.WaitGroup
+	for i := range 8 {
+		u := &user{stress: s, n: i, side: merge.Sides[i%2], name: fmt.Sprintf("client %d", i), rng: rand.New(rand.NewPCG(s.seed, uint64(i)))}
+		users.Go(u.work)
+	}
+	users.Go(s.deliver)
+	done := make(chan struct{})
+	go func() {
+		users.Wait()
+		close(done)
+	}()
+	for {
+		select {
+		case <-done:
+			return raced, syncs
+		default:
+		}
+		rec, err := s.trySync()
+		if err != nil {
+			// A folder that a client has renamed or deleted meanwhile ends a sync
+			// early: the next one begins with its own look at the folders.
+			s.count("sync: " + err.Error())
+			continue
+		}
+		s.note(rec)
+		syncs++
+		raced += rec.Report.Raced
+	}
+}
+
+// note keeps what a sync has moved.
+func (s *stress) note(rec *state.Record) {
+	for _, a := range rec.Report.Actions {
+		if a.From != a.To && a.To != "" && a.After != nil {
+			key, _, _ := strings.Cut(a.After.Name, ",")
+			s.moved[fmt.Sprint(a.Side, a.To, key)] = true
+		}
+	}
+}
+
+// Two complaints of Dovecot that can not be avoided, both about a file that a sync
+// has rightly put into the folder.
+//
+// Expunged message reappeared: a client moved the mail out of the folder on the
+// other side, and back, and Dovecot has not read the folder in the meantime. The
+// mail needs a new UID then.
+//
+// Unlinked a duplicate: the mail was in two folders, a sync has brought the one
+// here, and now a client moves the other one here. Whether the name is free
+// Dovecot looks up in dovecot-uidlist, not in the directory
+// (maildir_filename_check_conflicts). It is the same file, and one name goes.
+var excused = regexp.MustCompile(`Maildir (\S+): Expunged message reappeared.*file=([^,:)]+)|Unlinked a duplicate: (\S+)/cur/([^,:]+)`)
+
+// cameHere tells whether a complaint is one of the two.
+func (s *stress) cameHere(side merge.Side, line string) bool {
+	m := excused.FindStringSubmatch(line)
+	if m == nil {
+		return false
+	}
+	rel, err := filepath.Rel(s.path(side), m[1]+m[3])
+	if err != nil {
+		return false
+	}
+	folder, err := s.layout[side].Folder(rel)
+	return err == nil && s.moved[fmt.Sprint(side, folder, m[2]+m[4])]
+}
+
+// next takes the next operation; false: it is enough.
+func (s *stress) next() bool {
+	return s.ops.Add(1) <= s.limit && time.Now().Before(s.end)
+}
+
+func (s *stress) count(what string) {
+	s.mu.Lock()
+	s.done[what]++
+	s.mu.Unlock()
+}
+
+func (s *stress) problem(format string, args ...any) {
+	s.mu.Lock()
+	s.problems = append(s.problems, fmt.Sprintf(format, args...))
+	s.mu.Unlock()
+}
+
+// mail makes a new message.
+func (s *stress) mail(kind rune) (subject, text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	subject = fmt.Sprintf("%c%d", kind, len(s.mails))
+	s.mails[subject] = message(subject)
+	return subject, s.mails[subject]
+}
+
+// gone notes that a client may be about to delete a mail.
+func (s *stress) gone(subject, why string) {
+	s.mu.Lock()
+	s.mayBe[subject] = why
+	s.mu.Unlock()
+}
+
+func (s *stress) copied(subject string) {
+	s.mu.Lock()
+	s.copies[subject]++
+	s.mu.Unlock()
+}
+
+// deliver is the mail exchanger.
+func (s *stress) deliver() {
+	rng := rand.New(rand.NewPCG(s.seed, 99))
+	for s.next() {
+		_, text := s.mail([]rune{ofHome, ofMX, free}[rng.IntN(3)])
+		if err := s.server[online].Deliver(s.user, text); err != nil {
+			s.problem("%v", err)
+		}
+		s.count("LMTP")
+		time.Sleep(time.Duration(rng.IntN(100)) * time.Millisecond)
+	}
+}
