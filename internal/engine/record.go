@@ -30,6 +30,9 @@ func (r *run) record(finished time.Time) (*state.Record, error) {
 	rec.Report = r.report(rec)
 	rec.Report.Seconds = finished.Sub(r.now0).Seconds()
 	var err error
+	if rec.Pending.Undo, err = r.undo(rec.Report.Actions); err != nil {
+		return nil, err
+	}
 	rec.Pending.Pairs, err = state.NextPairs(r.last.Pairs, r.changed(), r.messageOf)
 	return rec, errors.Join(err, r.answered())
 }

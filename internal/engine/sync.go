@@ -193,7 +193,7 @@ func (r *run) sync(ctx context.Context) (*Result, error) {
 	end()
 	r.heldNow = rec.Pending.Held
 	end = r.stage(StageRotate)
-	if err := r.rotate(ctx); err != nil {
+	if err := r.rotate(ctx, rec); err != nil {
 		return r.result(rec), err
 	}
 	end()

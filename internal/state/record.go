@@ -65,8 +65,10 @@ type ReportAction struct {
 	Rule     string `json:",omitempty"`
 	Before   *Named `json:",omitempty"` // nil if there was nothing
 	After    *Named `json:",omitempty"` // nil if nothing is left
-	Effect   Effect
-	Why      string `json:",omitempty"` // where it was not done, or not all of it
+	// Copy is where a deleted mail can be read for as long as that snapshot is kept.
+	Copy   *SnapshotFile `json:",omitempty"`
+	Effect Effect
+	Why    string `json:",omitempty"` // where it was not done, or not all of it
 }
 
 // Named is a file's name on disk and what it says.

@@ -83,6 +83,8 @@ type Pending struct {
 	// compared with it. RefusedMore counts what the lists have no room for.
 	Refused     [2][]tree.Refused
 	RefusedMore [2]int
+	// Undo names the snapshots that deletions within preserve_min were made from.
+	Undo []Undo
 	// Rules is a fingerprint of the folder rules. With other rules every message
 	// is looked at again.
 	Rules string
@@ -122,6 +124,13 @@ type OwnFile struct {
 type SnapshotFile struct {
 	Snapshot string // name of the snapshot
 	Path     string // below its root, as on disk
+}
+
+// Undo says that a snapshot has mail that a sync has deleted.
+type Undo struct {
+	Snapshot string
+	Sync     int // the last one that deleted any of it
+	At       time.Time
 }
 
 // Held is a conflict that waits for a person's decision.
