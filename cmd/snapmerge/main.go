@@ -25,6 +25,7 @@ const usage = `Usage:
     snapmerge status     [MAILBOX...]        how the mailboxes stand
     snapmerge conflicts  [list|show|resolve] what waits for a decision
     snapmerge log        [N]                 past syncs, or one in full
+    snapmerge rotate     [MAILBOX...] [-n]   thin out old snapshots
     snapmerge merge-tree ONLINE-BASE ONLINE OFFLINE-BASE OFFLINE
                                              the planner alone, on tables of text
     snapmerge help       [COMMAND]
@@ -72,6 +73,7 @@ var commands = []command{
 	{"status", statusUsage, setupStatus},
 	{"conflicts", conflictsUsage, setupConflicts},
 	{"log", logUsage, setupLog},
+	{"rotate", rotateUsage, setupRotate},
 	{"merge-tree", mergeTreeUsage, setupMergeTree},
 	{"agent", agentUsage, setupAgent},
 }
