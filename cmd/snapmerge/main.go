@@ -26,6 +26,7 @@ const usage = `Usage:
     snapmerge conflicts  [list|show|resolve] what waits for a decision
     snapmerge log        [N]                 past syncs, or one in full
     snapmerge rotate     [MAILBOX...] [-n]   thin out old snapshots
+    snapmerge restore    MAILBOX --sync N    bring back what a sync deleted, or other mail
     snapmerge merge-tree ONLINE-BASE ONLINE OFFLINE-BASE OFFLINE
                                              the planner alone, on tables of text
     snapmerge help       [COMMAND]
@@ -74,6 +75,7 @@ var commands = []command{
 	{"conflicts", conflictsUsage, setupConflicts},
 	{"log", logUsage, setupLog},
 	{"rotate", rotateUsage, setupRotate},
+	{"restore", restoreUsage, setupRestore},
 	{"merge-tree", mergeTreeUsage, setupMergeTree},
 	{"agent", agentUsage, setupAgent},
 }

@@ -291,6 +291,9 @@ func (r *run) identify() error {
 		own[o.Side][o.File.Ino] = o.Message
 	}
 	r.ownOfInterrupted(&own)
+	if err := r.ownOfRestores(&own); err != nil {
+		return err
+	}
 	var names []string
 	for m := range r.agreed {
 		names = append(names, m)

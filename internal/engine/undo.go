@@ -2,6 +2,8 @@ package engine
 
 import (
 	"cmp"
+	"errors"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -9,6 +11,7 @@ import (
 	"snapmerge/internal/state"
 	"snapmerge/merge"
 	"snapmerge/snapshot"
+	"snapmerge/tree"
 )
 
 // deletions are what a plan takes to say of each deletion where the mail can be
@@ -104,4 +107,53 @@ func (r *run) intentOf() *state.Intent {
 		in.Steps = append(in.Steps, s.intent())
 	}
 	return in
+}
+
+// ownOfRestores adds the files that were restored since the last sync: they are
+// the message that they were, also where the name alone does not tell. If that
+// message is there, or has come back, its bytes must be the same.
+func (r *run) ownOfRestores(own *[2]map[uint64]string) error {
+	ids, err := state.ListRestores(r.dir)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if id.Sync != r.last.Sync {
+			continue
+		}
+		rest, err := state.ReadRestore(r.dir, id)
+		if errors.Is(err, state.ErrDamaged) || errors.Is(err, fs.ErrNotExist) {
+			r.notes = append(r.notes, err.Error()) // the mail is known by its name then
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		for _, m := range rest.Mails {
+			if m.File == nil {
+				continue
+			}
+			if same, err := r.stillThat(m); err != nil {
+				return err
+			} else if same {
+				own[m.Side][m.File.Ino] = m.Message
+			}
+		}
+	}
+	return nil
+}
+
+// stillThat tells whether a restored file is not another mail than what has the
+// message's name now.
+func (r *run) stillThat(m state.Restored) (bool, error) {
+	i := slices.IndexFunc(r.now[m.Side].added, func(f tree.File) bool { return f.Ino == m.File.Ino })
+	if i < 0 {
+		return false, nil // gone again
+	}
+	for _, side := range merge.Sides {
+		if have := r.now[side].all(m.Message); len(have) > 0 {
+			return r.sameBytes(side, have[0], m.Side, r.now[m.Side].added[i])
+		}
+	}
+	return true, nil
 }

@@ -3,10 +3,11 @@
 // The truth lies beside the offline snapshots, in the same directory, so that
 // it is lost or restored together with them:
 //
-//	sync.N.json     the record of the finished sync N: its report, and all that
-//	                can not be read from the two snapshots of that sync
-//	journal         what the sync that is running now is about to change
-//	decisions.json  answers to conflicts that no sync has acted on yet
+//	sync.N.json       the record of the finished sync N: its report, and all that
+//	                  can not be read from the two snapshots of that sync
+//	journal           what the sync that is running now is about to change
+//	restore.N.K.json  what was brought back from snapshots after the sync N
+//	decisions.json    answers to conflicts that no sync has acted on yet
 //
 // The [Index], an SQLite file in the state directory, holds the trees of those
 // two snapshots so that nobody has to walk them. It is a cache: [Rebuild] makes
