@@ -27,6 +27,7 @@ const usage = `Usage:
     snapmerge log        [N]                 past syncs, or one in full
     snapmerge rotate     [MAILBOX...] [-n]   thin out old snapshots
     snapmerge restore    MAILBOX --sync N    bring back what a sync deleted, or other mail
+    snapmerge verify     [MAILBOX...]        look whether everything is as it should be
     snapmerge merge-tree ONLINE-BASE ONLINE OFFLINE-BASE OFFLINE
                                              the planner alone, on tables of text
     snapmerge help       [COMMAND]
@@ -50,6 +51,7 @@ EXIT STATUS
     1    something was not done, the message says what
     2    wrong usage or configuration, nothing was touched
     3    another run holds the lock
+    5    verify has found something
     130  interrupted, the next sync finishes the work
 
 Example:
@@ -76,6 +78,7 @@ var commands = []command{
 	{"log", logUsage, setupLog},
 	{"rotate", rotateUsage, setupRotate},
 	{"restore", restoreUsage, setupRestore},
+	{"verify", verifyUsage, setupVerify},
 	{"merge-tree", mergeTreeUsage, setupMergeTree},
 	{"agent", agentUsage, setupAgent},
 }

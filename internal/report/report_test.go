@@ -15,6 +15,7 @@ import (
 
 	"snapmerge/internal/engine"
 	"snapmerge/internal/state"
+	"snapmerge/internal/verify"
 	"snapmerge/merge"
 	"snapmerge/tree"
 )
@@ -106,6 +107,18 @@ func TestRestore(t *testing.T) {
 	if n := r.Missed(); n != 3 {
 		t.Errorf("%d missed, want 3: lost, taken, not done", n)
 	}
+}
+
+// evil is what a store may hold to confuse a terminal or a parser.
+const evil = "x\x1b]0;owned\a\r\n\u202eab\u2066\u009b31m\x00\xff\xfe\u200b \t\"\\ ->  end"
+
+func TestVerify(t *testing.T) {
+	kind := verify.Kinds[0]
+	bad := Verified{"chris", &verify.Result{Records: 3, Snapshots: 1, Mails: 2, Digests: 2, Rebuilt: true, Notes: []string{"a note"}, More: map[verify.Code]int{kind.Code: 4},
+		Findings: []verify.Finding{{Kind: kind, Where: "sync.1.json", What: "cut off"}, {Kind: kind, Where: "sync.2.json", What: "cut off"}, {Kind: verify.Kinds[1], Where: evil, What: evil}}}, nil}
+	good := Verified{"ann", &verify.Result{Records: 1, Snapshots: 2}, nil}
+	golden(t, "verify.txt", VerifyText(bad, Style{})+VerifyText(good, Style{}))
+	golden(t, "verify.json", VerifyJSON([]Verified{bad, good, {"bob", nil, errors.New("no such disk")}}))
 }
 
 func TestSync(t *testing.T) {
@@ -311,7 +324,6 @@ func TestRules(t *testing.T) {
 // that are ours, JSON is one document of ASCII controls-free text, and nothing
 // in it was replaced.
 func TestHostile(t *testing.T) {
-	const evil = "x\x1b]0;owned\a\r\n\u202eab\u2066\u009b31m\x00\xff\xfe\u200b \t\"\\ ->  end"
 	rec := fullRecord()
 	for i := range rec.Report.Actions {
 		a := &rec.Report.Actions[i]
