@@ -182,6 +182,9 @@ func live(t *testing.T, rt *rapid.T, h history, wipe bool, syncs *int, seen map[
 			w.decide(rec, d.N, d.Take)
 		}
 	}
+	if wipe {
+		w.verify()
+	}
 	_, sh := w.view()
 	return [2]map[string]string{namesOf(sh[0]), namesOf(sh[1])}
 }

@@ -14,6 +14,7 @@ import (
 	"snapmerge/internal/config"
 	"snapmerge/internal/engine"
 	"snapmerge/internal/state"
+	"snapmerge/internal/verify"
 	"snapmerge/merge"
 	"snapmerge/snapshot"
 )
@@ -155,7 +156,18 @@ func (w *world) restoreAll(gone []goner) (back int) {
 			w.t.Fatalf("the next sync took %+v away\n%s", f, w.story())
 		}
 	}
+	w.verify()
 	return back
+}
+
+// verify: what is sound gives no finding, whatever the clients have done.
+func (w *world) verify() {
+	w.t.Helper()
+	res, err := verify.Run(context.Background(), w.mailbox(), w.state, verify.Options{Now: func() time.Time { return w.clock }})
+	w.must(err)
+	if len(res.Findings) > 0 || len(res.Notes) > 0 {
+		w.t.Fatalf("verify: %+v, %q\n%s", res.Findings, res.Notes, w.story())
+	}
 }
 
 // checkBack: a mail is back as it was, or it had come back before.
