@@ -39,9 +39,10 @@ var arrows = map[string]string{
 	"internal/config": "github.com/pelletier/go-toml/v2 github.com/pelletier/go-toml/v2/unstable ours:merge ours:snapshot ours:tree",
 	"internal/engine": "golang.org/x/sys/unix ours:internal/apply ours:internal/config ours:internal/host ours:internal/mirror ours:internal/state ours:internal/stream ours:merge ours:reflink ours:snapshot ours:tree",
 	"internal/sender": "",
-	"internal/report": "ours:internal/engine ours:internal/state ours:merge ours:tree",
+	"internal/verify": "golang.org/x/sys/unix zombiezen.com/go/sqlite zombiezen.com/go/sqlite/sqlitex ours:internal/codec ours:internal/config ours:internal/engine ours:internal/state ours:internal/stream ours:merge ours:reflink ours:snapshot ours:tree",
+	"internal/report": "ours:internal/engine ours:internal/state ours:internal/verify ours:merge ours:tree",
 	"cmd/snapmerge": "github.com/spf13/pflag golang.org/x/sys/unix golang.org/x/term " +
-		"ours:internal/config ours:internal/engine ours:internal/host ours:internal/lock ours:internal/mirror ours:internal/remote ours:internal/report ours:internal/state ours:merge ours:snapshot ours:tree",
+		"ours:internal/config ours:internal/engine ours:internal/host ours:internal/lock ours:internal/mirror ours:internal/remote ours:internal/report ours:internal/state ours:internal/verify ours:merge ours:snapshot ours:tree",
 
 	"internal/mailgen": "ours:tree", // for the demo and tests
 	"demo/mails":       "ours:internal/mailgen ours:tree",
@@ -72,6 +73,7 @@ var mayChange = map[string]string{
 	"internal/apply":   ".",
 	"internal/state":   ".",                 // the records beside the snapshots, and the index
 	"internal/engine":  `^os\.MkdirAll$`,    // the state directory
+	"internal/verify":  `^os\.MkdirAll$`,    // the state directory
 	"cmd/snapmerge":    `^os\.Mkdir(All)?$`, // init: the directories that the configuration names
 	"internal/mailgen": ".",
 	"demo/mails":       `^os\.Chown$`,

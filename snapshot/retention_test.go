@@ -103,6 +103,19 @@ func TestKeep(t *testing.T) {
 		{"the clocks went forward in the night: 24 hours are real ones", "24h", "no", "2015-03-29 12:00", `
 			- 2015-03-28 10:59 kept neither by preserve_min 24h nor by preserve no
 			+ 2015-03-28 11:00 preserve_min 24h`},
+		{"29 February is a day like any other", "no", "2d", "2024-03-01 12:00", `
+			- 2024-02-27 08:00 kept neither by preserve_min no nor by preserve 2d
+			+ 2024-02-28 08:00 first of its day, 2 days ago
+			+ 2024-02-29 08:00 first of its day, 1 day ago
+			- 2024-02-29 09:00 kept neither by preserve_min no nor by preserve 2d`},
+		{"a month before 31 March is February, however short", "1m", "no", "2023-03-31 12:00", `
+			- 2023-01-31 23:59 kept neither by preserve_min 1m nor by preserve no
+			+ 2023-02-01 00:00 preserve_min 1m`},
+		{"the clock was set back by a week: what is dated in the future stays", "1d", "1d", monday, `
+			+ 2015-12-28 06:00 dated in the future
+			+ 2015-12-28 07:00 dated in the future
+			- 2015-12-19 06:00 kept neither by preserve_min 1d nor by preserve 1d
+			+ 2015-12-20 06:00 first of its day, 1 day ago`},
 		{"and days have 23 or 25 hours", "1d", "no", "2015-10-25 23:30", `
 			- 2015-10-23 23:59 kept neither by preserve_min 1d nor by preserve no
 			+ 2015-10-24 00:00 preserve_min 1d`},

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // A unit is one of btrbk's h d w m y.
@@ -76,6 +77,12 @@ func ParseSchedule(preserveMin, preserve string) (Schedule, error) {
 		given[u], s.counts[u] = true, n
 	}
 	return s, nil
+}
+
+// Within tells whether preserve_min keeps what is dated t. Of "latest" it can
+// not be said, as that goes by what else there is.
+func (s Schedule) Within(t, now time.Time) bool {
+	return t.After(now) || s.within && ageOf(t, now).min[s.minUnit] <= s.min
 }
 
 // String returns the schedule as a sentence for people.

@@ -62,6 +62,7 @@ type Item struct {
 // seen or not, so only a read-only one can be relied on.
 type Search struct {
 	root       *os.File
+	tree       uint64 // 0: the subvolume's own
 	from, to   Key
 	minTransid uint64
 	args       []uint64 // a searchArgs and what the kernel puts behind it
@@ -148,6 +149,7 @@ func (s *Search) Next() (Item, error) {
 func (s *Search) fill() error {
 	a := (*searchArgs)(unsafe.Pointer(&s.args[0]))
 	*a = searchArgs{
+		tree:      s.tree,
 		minObject: s.from.Object, minType: uint32(s.from.Type), minOffset: s.from.Offset,
 		maxObject: s.to.Object, maxType: uint32(s.to.Type), maxOffset: s.to.Offset,
 		minTransid: s.minTransid, maxTransid: math.MaxUint64,

@@ -108,30 +108,50 @@ func (a *app) summaries(mb config.Mailbox) (report.Log, error) {
 		}
 		l.Syncs = append(l.Syncs, *s)
 	}
-	return l, errors.Join(errs...)
+	l.Restores, err = h.restores(0)
+	return l, errors.Join(append(errs, err)...)
+}
+
+// restores reads the restores that came after a sync, all for 0; the error joins
+// those of what can not be read.
+func (h *history) restores(after int) (out []*state.Restore, err error) {
+	ids, err := state.ListRestores(h.dir)
+	errs := []error{err}
+	for _, id := range ids {
+		if after > 0 && id.Sync != after {
+			continue
+		}
+		r, err := state.ReadRestore(h.dir, id)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		out = append(out, r)
+	}
+	return out, errors.Join(errs...)
 }
 
 // logOne shows the sync of that number in each of the mailboxes that has one.
 func (a *app) logOne(list []config.Mailbox, n int) error {
 	var records []*state.Record
+	var restores [][]*state.Restore
 	status := 0
 	for _, mb := range list {
-		r, err := a.record(mb, n)
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-		case err != nil:
+		r, rest, err := a.record(mb, n)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			a.complain("mailbox "+mb.Name+": ", err)
 			status = 1
-		default:
-			records = append(records, r)
-			a.show(report.LogOneText(mb.Name, r, a.style))
+		}
+		if r != nil {
+			records, restores = append(records, r), append(restores, rest)
+			a.show(report.LogOneText(mb.Name, r, rest, a.style))
 		}
 	}
 	if len(records) == 0 && status == 0 {
 		return usageError(fmt.Sprintf("log: sync %d: there is none of that number", n), `see "snapmerge log"`)
 	}
 	if a.json {
-		a.print(report.LogOneJSON(records))
+		a.print(report.LogOneJSON(records, restores))
 	}
 	if status != 0 {
 		return silent(status)
@@ -139,14 +159,21 @@ func (a *app) logOne(list []config.Mailbox, n int) error {
 	return nil
 }
 
-func (a *app) record(mb config.Mailbox, n int) (*state.Record, error) {
+// record reads a sync's record and the restores after it. An error about these
+// comes with the record.
+func (a *app) record(mb config.Mailbox, n int) (*state.Record, []*state.Restore, error) {
 	h, err := a.openHistory(mb)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer h.close()
 	if h.dir == nil {
-		return nil, fs.ErrNotExist
+		return nil, nil, fs.ErrNotExist
 	}
-	return state.ReadRecord(h.dir, n)
+	r, err := state.ReadRecord(h.dir, n)
+	if err != nil {
+		return nil, nil, err
+	}
+	restores, err := h.restores(n)
+	return r, restores, err
 }

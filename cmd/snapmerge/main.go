@@ -27,6 +27,9 @@ const usage = `Usage:
     snapmerge status     [MAILBOX...]        how the mailboxes stand
     snapmerge conflicts  [list|show|resolve] what waits for a decision
     snapmerge log        [N]                 past syncs, or one in full
+    snapmerge rotate     [MAILBOX...] [-n]   thin out old snapshots
+    snapmerge restore    MAILBOX --sync N    bring back what a sync deleted, or other mail
+    snapmerge verify     [MAILBOX...]        look whether everything is as it should be
     snapmerge merge-tree ONLINE-BASE ONLINE OFFLINE-BASE OFFLINE
                                              the planner alone, on tables of text
     snapmerge agent                          the far end of a sync over ssh, not run by hand
@@ -51,6 +54,7 @@ EXIT STATUS
     1    something was not done, the message says what
     2    wrong usage or configuration, nothing was touched
     3    another run holds the lock
+    5    verify has found something
     75   online cannot be reached, nothing was touched
     130  interrupted, the next sync finishes the work
 
@@ -76,6 +80,9 @@ var commands = []command{
 	{"status", statusUsage, setupStatus},
 	{"conflicts", conflictsUsage, setupConflicts},
 	{"log", logUsage, setupLog},
+	{"rotate", rotateUsage, setupRotate},
+	{"restore", restoreUsage, setupRestore},
+	{"verify", verifyUsage, setupVerify},
 	{"merge-tree", mergeTreeUsage, setupMergeTree},
 	{"agent", agentUsage, setupAgent},
 }

@@ -15,6 +15,7 @@ import (
 	"snapmerge/internal/report"
 	"snapmerge/internal/state"
 	"snapmerge/merge"
+	"snapmerge/snapshot"
 )
 
 const statusUsage = `Usage:
@@ -22,7 +23,10 @@ const statusUsage = `Usage:
 
 Show how the mailboxes stand, all of the configuration if none is named: the
 last sync, whether a side has changed since the snapshot that it took (its own
-changes count too), what waits, snapshots, and free space. Run it as root.
+changes count too), what waits, snapshots, and free space. Where btrfs counts it
+(btrfs quota enable), also what each snapshot holds that nothing else holds,
+added up: deleting several frees more, as what only they share goes too. Run it
+as root.
 
         --exit-code     exit with 1 if anything waits for a decision
 
@@ -133,6 +137,17 @@ func (h *history) journal() (sync int, running bool, err error) {
 	return in.Sync, false, err
 }
 
+// pathOf is where a side's store is on this machine, "" if it is on another one.
+func pathOf(mb config.Mailbox, side merge.Side) string {
+	switch {
+	case side == merge.Offline:
+		return mb.Offline.Path
+	case mb.Online.Host == "":
+		return mb.Online.Path
+	}
+	return ""
+}
+
 // side looks at one store.
 func (h *history) side(ctx context.Context, side merge.Side) (out report.SideStatus, err error) {
 	var store host.Host
@@ -155,6 +170,8 @@ func (h *history) side(ctx context.Context, side merge.Side) (out report.SideSta
 		}
 	}
 	out.Free = facts.Free
+	used, err := snapshot.Exclusive(pathOf(h.mb, side)) // an error: nobody knows
+	known := err == nil
 	for _, e := range facts.Snapshots {
 		if h.newest != nil && e.Name == h.newest.Snapshots[side] {
 			changed := facts.Live.Generation != e.Info.Generation
@@ -164,6 +181,9 @@ func (h *history) side(ctx context.Context, side merge.Side) (out report.SideSta
 			out.Oldest = e.Info.Otime
 		}
 		out.Snapshots++
+		n, ok := used[e.Info.ID]
+		out.Alone, known = out.Alone+n, known && ok
 	}
+	out.AloneKnown = known
 	return out, nil
 }

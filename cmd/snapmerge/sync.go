@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/spf13/pflag"
@@ -93,17 +92,12 @@ func (a *app) sync(ctx context.Context, mb config.Mailbox, stateDir string, dry 
 
 // tell prints on standard error what needs attention.
 func (a *app) tell(s report.Sync) {
-	about := "mailbox " + s.Mailbox + ": "
 	// In the JSON document they are fields, but for what was not done: that is
 	// named in any case.
 	for _, line := range report.SyncNotes(s, !a.json) {
-		a.note(about + line)
+		a.note("mailbox " + s.Mailbox + ": " + line)
 	}
-	var problem *engine.Problem
-	if errors.As(s.Err, &problem) {
-		about = "" // it names the mailbox itself
-	}
-	a.complain(about, s.Err)
+	a.tellOf(s.Mailbox, s.Err)
 }
 
 func syncStatus(s report.Sync) int {

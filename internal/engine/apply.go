@@ -15,10 +15,7 @@ import (
 
 // intend writes the journal: from then on the stores may be changed.
 func (r *run) intend() (*state.Journal, error) {
-	in := &state.Intent{Meta: r.meta, Started: r.now0, Outcomes: r.plan.Outcomes, Earlier: r.recovered}
-	for _, s := range r.list {
-		in.Steps = append(in.Steps, s.intent())
-	}
+	in := r.intentOf()
 	// The journal of an interrupted sync has been read, and what it did is part
 	// of this one's outcomes: every message that it was about is among them.
 	if r.interrupted != nil {

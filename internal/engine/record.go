@@ -16,7 +16,7 @@ import (
 // difference between what both sides agreed on and what the snapshots show.
 // Before a dry run ends, it is what the sync would have left.
 func (r *run) record(finished time.Time) (*state.Record, error) {
-	rec := &state.Record{Meta: r.meta, Started: r.now0, Finished: finished}
+	rec := &state.Record{Meta: r.meta, Previous: r.last.Sync, Started: r.now0, Finished: finished}
 	rec.Pending = state.Pending{
 		Agreed: r.settled(), Folders: r.agreedFolders(), Held: r.held(), Own: r.own(), OwnFolders: r.ownFolders(),
 		Rules: r.rules(), Refused: r.refused, RefusedMore: r.refusedMore, Limits: r.limits(),
@@ -30,6 +30,9 @@ func (r *run) record(finished time.Time) (*state.Record, error) {
 	rec.Report = r.report(rec)
 	rec.Report.Seconds = finished.Sub(r.now0).Seconds()
 	var err error
+	if rec.Pending.Undo, err = r.undo(rec.Report.Actions); err != nil {
+		return nil, err
+	}
 	rec.Pending.Pairs, err = state.NextPairs(r.last.Pairs, r.changed(), r.messageOf)
 	return rec, errors.Join(err, r.answered())
 }

@@ -35,6 +35,7 @@ func (r *run) recover() {
 	}
 	effects := map[slot][]state.StepResult{} // of the steps of one action
 	byMessage := map[string][]state.StepResult{}
+	d := newDeletions(r.interrupted)
 	for i, s := range r.interrupted.Steps {
 		res, ok := acked[i]
 		if !ok {
@@ -47,6 +48,7 @@ func (r *run) recover() {
 		}
 		if res.Effect == state.Done {
 			a := reportStep(s, res)
+			r.describe(&a, s, d)
 			a.Why = fmt.Sprintf("done by sync %d, which was interrupted", r.interrupted.Sync)
 			r.recovered = append(r.recovered, a)
 		}

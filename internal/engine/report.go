@@ -12,10 +12,14 @@ import (
 // report says what was done, from the results of the steps.
 func (r *run) report(rec *state.Record) state.Report {
 	rep := state.Report{Met: r.plan.Conflicts, Actions: r.recovered}
+	in := r.intentOf()
+	d := newDeletions(in)
 	for i, s := range r.list {
 		res := s.effect(r.opt.DryRun)
 		res.Step = i
-		rep.Actions = append(rep.Actions, reportStep(s.intent(), res))
+		a := reportStep(in.Steps[i], res)
+		r.describe(&a, in.Steps[i], d)
+		rep.Actions = append(rep.Actions, a)
 	}
 	count(&rep)
 	for _, h := range rec.Pending.Held {

@@ -2,70 +2,198 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
+	"time"
 
+	"snapmerge/internal/config"
+	"snapmerge/internal/state"
 	"snapmerge/merge"
 	"snapmerge/snapshot"
 )
 
-// rotate lets go the snapshots that nothing needs any more. Online keeps only
-// the base, for space is short there, and of its copies at home only that one is
-// good for anything; home keeps what its schedule says.
-func (r *run) rotate(ctx context.Context) error {
+// A Turn is what becomes of one snapshot.
+type Turn struct {
+	snapshot.Verdict
+	Shelf Shelf
+	// Exclusive is how many bytes only this snapshot holds; nil: btrfs does not know.
+	Exclusive *uint64
+}
+
+// A Rotation is what becomes of the snapshots of a mailbox.
+type Rotation struct {
+	Turns  []Turn
+	DryRun bool
+	Notes  []string
+}
+
+// Rotate lets go the old snapshots of a mailbox and what interrupted runs have
+// left. Of the options DryRun, Now and Connect count; with DryRun nothing goes.
+//
+// Errors: [lock.ErrLocked] if another run works on the mailbox, and those of
+// [OpenHosts]. After an error of a deletion the rest stays: the next one goes on.
+func Rotate(ctx context.Context, mb config.Mailbox, opt Options) (*Rotation, error) {
+	if opt.Now == nil {
+		opt.Now = time.Now
+	}
+	h, err := OpenHosts(ctx, mb, opt.Connect, false)
+	if err != nil {
+		return nil, err
+	}
+	defer h.Close()
+	t := &turner{mb: mb, hosts: h}
+	if t.rotation, err = t.load(opt.Now()); err != nil {
+		return nil, err
+	}
+	turns, err := t.decide(true)
+	if err != nil {
+		return nil, err
+	}
+	out := &Rotation{Turns: turns, DryRun: opt.DryRun, Notes: t.notes}
+	if opt.DryRun {
+		return out, nil
+	}
+	return out, t.carryOut(ctx, turns)
+}
+
+// rotate is a sync's own: it deletes what nothing needs any more.
+func (r *run) rotate(ctx context.Context, rec *state.Record) error {
 	schedule, err := snapshot.ParseSchedule(r.mb.Rotate.PreserveMin, r.mb.Rotate.Preserve)
 	if err != nil {
 		return err
 	}
-	online := r.hosts.Facts[merge.Online].Snapshots
-	if err := r.hosts.Side[merge.Online].Prune(ctx, r.unneeded(merge.Online, online)); err != nil {
-		return fmt.Errorf("%s: %w", merge.Online, err)
-	}
-	mirrors, err := r.mirrors()
+	t := &turner{mb: r.mb, hosts: r.hosts, rotation: newRotation(schedule, r.now0.Local(), rec, nil, rec.Sync)}
+	turns, err := t.decide(false)
 	if err != nil {
 		return err
 	}
-	if err := r.pruneMirrors(r.unneeded(merge.Online, mirrors)); err != nil {
-		return err
-	}
-	list, err := snapshot.List(r.mb.Offline.Snapshots)
+	return t.carryOut(ctx, turns)
+}
+
+// A turner rotates the snapshots of one mailbox, whose hosts are locked.
+type turner struct {
+	rotation
+	mb    config.Mailbox
+	hosts *Hosts
+	notes []string
+}
+
+// load reads what decides. Where the newest record is damaged, the one before it
+// counts, and all that is newer stays.
+func (t *turner) load(now time.Time) (rotation, error) {
+	schedule, err := snapshot.ParseSchedule(t.mb.Rotate.PreserveMin, t.mb.Rotate.Preserve)
 	if err != nil {
-		return err
+		return rotation{}, err
 	}
-	var snaps []snapshot.Snap
-	for _, e := range list {
-		if e.Side == snapshot.Offline {
-			snaps = append(snaps, snapshot.Snap{Name: e.Name, Time: e.Info.Otime, Needed: r.needed(merge.Offline, e)})
-		}
+	rec, damaged, err := state.NewestRecord(t.hosts.Dir)
+	if err != nil {
+		return rotation{}, err
 	}
-	for _, v := range snapshot.Keep(snaps, schedule, r.now0.Local()) {
-		if v.Keep {
-			continue
-		}
-		if err := snapshot.Delete(r.mb.Offline.Snapshots, v.Snap.Name); err != nil {
-			return err
-		}
+	for _, d := range damaged {
+		t.notes = append(t.notes, d.Error())
 	}
-	return nil
+	syncs, err := state.ListRecords(t.hosts.Dir)
+	if err != nil {
+		return rotation{}, err
+	}
+	known := 0
+	if len(syncs) > 0 {
+		known = syncs[len(syncs)-1]
+	}
+	in, _, err := state.ReadJournal(t.hosts.Dir)
+	if err != nil && !errors.Is(err, state.ErrNoIntent) {
+		return rotation{}, err // a sync was interrupted, and nobody knows what it needs
+	}
+	return newRotation(schedule, now.Local(), rec, in, known), nil
 }
 
-func (r *run) unneeded(side merge.Side, list []snapshot.Entry) (names []string) {
-	for _, e := range list {
-		if r.needed(side, e) == "" {
-			names = append(names, e.Name)
+// decide looks at all shelves, as they are now.
+func (t *turner) decide(sizes bool) (out []Turn, err error) {
+	add := func(shelf Shelf, list []snapshot.Entry, path string) {
+		var used map[uint64]uint64
+		if sizes && path != "" {
+			used = exclusive(path)
+		}
+		for i, v := range t.verdicts(shelf, list) {
+			turn := Turn{Verdict: v, Shelf: shelf}
+			if n, ok := used[list[i].Info.ID]; ok {
+				turn.Exclusive = &n
+			}
+			out = append(out, turn)
 		}
 	}
-	return names
+	home, err := snapshot.List(t.mb.Offline.Snapshots)
+	if err != nil {
+		return nil, err
+	}
+	add(ShelfHome, ofSide(home, snapshot.Offline), t.mb.Offline.Path)
+	if !t.hosts.Mirrored {
+		online, err := snapshot.List(t.mb.Online.Snapshots)
+		add(ShelfOnline, ofSide(online, snapshot.Online), t.mb.Online.Path)
+		return out, err
+	}
+	add(ShelfCopies, ofSide(home, snapshot.Online), t.mb.Offline.Path)
+	parts, err := snapshot.Leftovers(t.mb.Offline.Snapshots)
+	for _, name := range parts {
+		out = append(out, Turn{Shelf: ShelfCopies, Verdict: snapshot.Verdict{
+			Snap: snapshot.Snap{Name: name + snapshot.Part}, Reason: "left half by a receive that was interrupted"}})
+	}
+	add(ShelfOnline, t.hosts.Facts[merge.Online].Snapshots, "")
+	return out, err
 }
 
-// needed says why a snapshot must stay whatever the schedule says.
-func (r *run) needed(side merge.Side, e snapshot.Entry) string {
-	if e.Sync >= r.n {
-		return fmt.Sprintf("base of sync %d", r.n)
+// exclusive returns what each snapshot on a file system holds alone, nothing
+// where btrfs does not know.
+func exclusive(path string) map[uint64]uint64 {
+	used, err := snapshot.Exclusive(path)
+	if err != nil {
+		return nil
 	}
-	for _, h := range r.heldNow {
-		if side == merge.Offline && h.Source != nil && h.Source.Snapshot == e.Name {
-			return fmt.Sprintf("%s of %q waits for a decision", h.Kind, h.Message)
+	return used
+}
+
+func ofSide(list []snapshot.Entry, side string) (out []snapshot.Entry) {
+	for _, e := range list {
+		if e.Side == side {
+			out = append(out, e)
 		}
 	}
-	return ""
+	return out
+}
+
+// carryOut deletes. The kernel does it in constant time and frees the space later.
+func (t *turner) carryOut(ctx context.Context, turns []Turn) error {
+	gone := map[Shelf][]string{}
+	for _, turn := range turns {
+		if !turn.Keep {
+			gone[turn.Shelf] = append(gone[turn.Shelf], turn.Snap.Name)
+		}
+	}
+	var errs []error
+	for shelf, side := range map[Shelf]merge.Side{ShelfHome: merge.Offline, ShelfOnline: merge.Online} {
+		if names := gone[shelf]; len(names) > 0 {
+			if err := t.hosts.Side[side].Prune(ctx, names); err != nil {
+				errs = append(errs, fmt.Errorf("%s: %w", side, err))
+			}
+		}
+	}
+	return errors.Join(append(errs, pruneCopies(t.mb, gone[ShelfCopies]))...)
+}
+
+// pruneCopies deletes copies of online's snapshots, whole ones and half ones.
+func pruneCopies(mb config.Mailbox, names []string) error {
+	var errs []error
+	for _, name := range names {
+		err := error(nil)
+		if whole, half := strings.CutSuffix(name, snapshot.Part); half {
+			err = snapshot.Discard(mb.Offline.Snapshots, whole)
+		} else {
+			err = snapshot.Delete(mb.Offline.Snapshots, name)
+		}
+		if err != nil && !errors.Is(err, snapshot.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
 }

@@ -98,7 +98,7 @@ func (r *run) openOld(s host.Store, name string) (*frozen, error) {
 // not true make Dovecot rename the file and give it a new UID, or refuse to
 // show it (maildir-mail.c:do_fix_size), so the other side could do that with a
 // name. They are left out then; the key stays.
-func (r *run) safeUnique(src *source) (string, error) {
+func safeUnique(src *source) (string, error) {
 	n, err := tree.ParseName(src.file.Name)
 	if err != nil {
 		return "", err

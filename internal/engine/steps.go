@@ -154,7 +154,7 @@ func (r *run) placeStep(a merge.Action) (*step, error) {
 	if err != nil {
 		return nil, err
 	}
-	unique, err := r.safeUnique(src)
+	unique, err := safeUnique(src)
 	if err != nil {
 		return nil, err
 	}
@@ -187,7 +187,7 @@ func (r *run) copyStep(a merge.Action) (*step, error) {
 		if err != nil {
 			return nil, err
 		}
-		if unique, err = r.safeUnique(src); err != nil {
+		if unique, err = safeUnique(src); err != nil {
 			return nil, err
 		}
 	}

@@ -193,7 +193,7 @@ func (r *run) sync(ctx context.Context) (*Result, error) {
 	end()
 	r.heldNow = rec.Pending.Held
 	end = r.stage(StageRotate)
-	if err := r.rotate(ctx); err != nil {
+	if err := r.rotate(ctx, rec); err != nil {
 		return r.result(rec), err
 	}
 	end()
@@ -289,6 +289,9 @@ func (r *run) identify() error {
 		own[o.Side][o.File.Ino] = o.Message
 	}
 	r.ownOfInterrupted(&own)
+	if err := r.ownOfRestores(&own); err != nil {
+		return err
+	}
 	var names []string
 	for m := range r.agreed {
 		names = append(names, m)

@@ -190,6 +190,9 @@ func live(t *testing.T, rt *rapid.T, h history, second bool, syncs *int, seen ma
 			w.decide(rec, d.N, d.Take)
 		}
 	}
+	if second {
+		w.verify()
+	}
 	_, sh := w.view()
 	return [2]map[string]string{namesOf(sh[0]), namesOf(sh[1])}
 }

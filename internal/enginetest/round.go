@@ -40,7 +40,7 @@ func (w *world) mailbox() config.Mailbox {
 		}
 		mb.Folders = append(mb.Folders, rule)
 	}
-	mb.Rotate = config.Rotate{PreserveMin: "2d", Preserve: "14d"}
+	mb.Rotate = w.rotation
 	for side, s := range map[*config.Store]store{&mb.Online: w.stores[online], &mb.Offline: w.stores[offline]} {
 		*side = config.Store{Path: s.root, Snapshots: s.snapshots, Layout: tree.Layout{FS: s.fs}}
 	}

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"snapmerge/internal/btrfstest"
+	"snapmerge/internal/config"
 	"snapmerge/merge"
 )
 
@@ -47,6 +48,7 @@ type world struct {
 	byContent map[[sha256.Size]byte]int
 	keys      map[string]int // every key that a file of the mail ever had
 	serial    int
+	rotation  config.Rotate
 	oracle    *oracle
 	did       []string // in words, for whoever reads a failure
 }
@@ -58,7 +60,7 @@ var fixedFolders = []string{"work", "work/a", "lists", umlaut, "old", "Spam"}
 // newWorld makes two empty mailboxes in fs. fsHome: home has the fs layout.
 func newWorld(t tb, fs *btrfstest.FS, sub func(name string) string, r rules, fsHome bool, seed uint64) *world {
 	w := &world{
-		t: t, rng: rand.New(rand.NewPCG(seed, 1)), state: filepath.Join(fs.Path, "state"),
+		t: t, rotation: config.Rotate{PreserveMin: "2d", Preserve: "14d"}, rng: rand.New(rand.NewPCG(seed, 1)), state: filepath.Join(fs.Path, "state"),
 		clock:     time.Now().UTC().Truncate(time.Second),
 		owner:     [2]map[uint64]int{{}, {}},
 		byContent: map[[sha256.Size]byte]int{}, keys: map[string]int{},

@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"text/tabwriter"
 
@@ -10,26 +11,43 @@ import (
 
 // A Log is the past syncs of a mailbox, the newest last.
 type Log struct {
-	Mailbox string
-	Syncs   []state.Summary
+	Mailbox  string
+	Syncs    []state.Summary
+	Restores []*state.Restore // between them, in their order
 }
 
 // LogText is a table of past syncs.
 func LogText(l Log, st Style) string {
 	var b strings.Builder
 	b.WriteString(st.paint(bold, Word(l.Mailbox)) + "\n")
-	if len(l.Syncs) == 0 {
+	if len(l.Syncs)+len(l.Restores) == 0 {
 		b.WriteString("  never synced\n")
 		return b.String()
 	}
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprint(w, "  SYNC\tWHEN\tTOOK\tHOME\tONLINE\tHELD\n")
+	restores := l.Restores
+	until := func(sync int) {
+		for ; len(restores) > 0 && restores[0].Sync < sync; restores = restores[1:] {
+			r := restores[0]
+			fmt.Fprintf(w, "  %s\t%s\t-\t%s\t-\t-\n", r.RestoreID, st.time(r.Started), restoredCount(r))
+		}
+	}
 	for _, s := range l.Syncs {
+		until(s.Sync)
 		fmt.Fprintf(w, "  %d\t%s\t%s\t%s\t%s\t%d\n", s.Sync, st.time(s.Started), seconds(s.Seconds),
 			orDash(counts(s.Offline)), orDash(counts(s.Online)), s.Held)
 	}
+	until(math.MaxInt)
 	w.Flush()
 	return b.String()
+}
+
+func restoredCount(r *state.Restore) string {
+	if r.Finished.IsZero() {
+		return "restore interrupted"
+	}
+	return fmt.Sprintf("%d restored", restoreCounts(r)[state.Done])
 }
 
 func orDash(s string) string {
@@ -39,23 +57,40 @@ func orDash(s string) string {
 	return s
 }
 
-// LogOneText is one past sync in full.
-func LogOneText(mailbox string, r *state.Record, st Style) string {
+// LogOneText is one past sync in full, and the restores that came after it.
+func LogOneText(mailbox string, r *state.Record, restores []*state.Restore, st Style) string {
 	s := Sync{Mailbox: mailbox, Record: r}
 	head := fmt.Sprintf(": sync %d, %s, in %s", r.Sync, st.time(r.Started), seconds(r.Report.Seconds))
-	return st.paint(bold, Word(mailbox)) + head + s.body(true, st)
+	text := st.paint(bold, Word(mailbox)) + head + s.body(true, st)
+	for _, x := range restores {
+		text += fmt.Sprintf("restore %s, %s, by %s: %s\n", x.RestoreID, st.time(x.Started), Word(x.Who), restoredCount(x))
+		if x.Asked != "" {
+			text += "  asked for: " + Clean(x.Asked) + "\n"
+		}
+		text += restoreLines(x)
+	}
+	return text
 }
 
 type logJSON struct {
-	Mailbox string        `json:"mailbox"`
-	Syncs   []*recordJSON `json:"syncs"`
+	Mailbox  string        `json:"mailbox"`
+	Syncs    []*recordJSON `json:"syncs"`
+	Restores []restoreJSON `json:"restores"`
+}
+
+func (l *logJSON) addRestores(list []*state.Restore) {
+	l.Restores = []restoreJSON{}
+	for _, r := range list {
+		l.Restores = append(l.Restores, restoreFields(r))
+	}
 }
 
 // LogJSON is the document of "log --json".
 func LogJSON(list []Log) string {
 	out := []logJSON{}
 	for _, l := range list {
-		j := logJSON{l.Mailbox, []*recordJSON{}}
+		j := logJSON{Mailbox: l.Mailbox, Syncs: []*recordJSON{}}
+		j.addRestores(l.Restores)
 		for _, s := range l.Syncs {
 			j.Syncs = append(j.Syncs, summaryFields(s))
 		}
@@ -65,13 +100,15 @@ func LogJSON(list []Log) string {
 }
 
 // LogOneJSON is the document of "log N --json": the record of one sync of each
-// mailbox that has it.
-func LogOneJSON(records []*state.Record) string {
+// mailbox that has it, and the restores that came after it.
+func LogOneJSON(records []*state.Record, restores [][]*state.Restore) string {
 	out := []logJSON{}
-	for _, r := range records {
+	for i, r := range records {
 		f := fullFields(r)
 		f.addDetails(r.Report)
-		out = append(out, logJSON{r.Mailbox, []*recordJSON{f}})
+		j := logJSON{Mailbox: r.Mailbox, Syncs: []*recordJSON{f}}
+		j.addRestores(restores[i])
+		out = append(out, j)
 	}
 	return logDocument(out)
 }

@@ -13,7 +13,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"snapmerge/internal/engine"
 	"snapmerge/internal/state"
+	"snapmerge/internal/verify"
 	"snapmerge/merge"
 	"snapmerge/tree"
 )
@@ -65,7 +67,8 @@ func fullRecord() *state.Record {
 			{Side: merge.Offline, Op: "copy", Message: "2.b", To: "my lists", Rule: "15", After: named(0, "work", "to do"), Effect: state.Done},
 			{Side: merge.Offline, Op: "move", Message: "3.c", From: "INBOX", To: "work", Rule: "4", Before: named(tree.Seen), After: named(tree.Seen | tree.Flagged), Effect: state.Done},
 			{Side: merge.Offline, Op: "flag", Message: "4.d", From: "work", To: "work", Rule: "6", Before: named(0), After: named(tree.Seen), Effect: state.Done},
-			{Side: merge.Offline, Op: "delete", Message: "5.e", From: "work", Rule: "9", Before: named(tree.Seen), Effect: state.Done},
+			{Side: merge.Offline, Op: "delete", Message: "5.e", From: "work", Rule: "9", Before: named(tree.Seen, "todo"), Effect: state.Done,
+				Copy: &state.SnapshotFile{Snapshot: "offline.7", Path: ".work/cur/5.e:2,Sa"}},
 			{Side: merge.Online, Op: "move", Message: "7.g", From: "INBOX", To: "work", Rule: "5", Before: named(0), After: named(0), Effect: state.Raced, Why: "name taken"},
 			{Side: merge.Online, Op: "expire", Message: "8.h", From: "lists", Rule: "7", Before: named(0), Effect: state.Failed, Why: "not begun"},
 			{Side: merge.Online, Op: "expire", Message: "9.i", From: "lists", Rule: "18", Before: named(0), Effect: state.Done, Why: "done by sync 6, which was interrupted"},
@@ -73,6 +76,49 @@ func fullRecord() *state.Record {
 	}
 	meta := state.Meta{Mailbox: "chris", Sync: 7, Snapshots: [2]string{"online.7", "offline.7"}}
 	return &state.Record{Meta: meta, Started: noon, Finished: noon.Add(time.Second), Report: rep}
+}
+
+// fullRestore has a mail of every effect.
+func fullRestore() *state.Restore {
+	named := func(f tree.Flags, keywords ...string) *state.Named {
+		return &state.Named{Name: "x", Flags: f, Keywords: keywords}
+	}
+	at := &state.SnapshotFile{Snapshot: "offline.7", Path: ".work/cur/5.e:2,S"}
+	return &state.Restore{
+		RestoreID: state.RestoreID{Sync: 7, N: 1}, Mailbox: "chris", Asked: "--sync 7 --online", Who: "ann", Started: noon, Finished: noon.Add(time.Second),
+		Mails: []state.Restored{
+			{Side: merge.Offline, Message: "5.e", Copy: at, To: "work", After: named(tree.Seen, "todo"), Effect: state.Done, File: &tree.File{Name: "5.e:2,Sa"}},
+			{Side: merge.Offline, Message: "6.f", Copy: at, To: "my lists", After: named(0), Effect: state.There, Why: `it is in "work"`},
+			{Side: merge.Offline, Message: "7.g", To: "work", Effect: state.Lost, Why: "no snapshot that is kept has it"},
+			{Side: merge.Offline, Message: "8.h", Copy: at, To: "work", After: named(tree.Flagged), Effect: state.Raced, Why: "name taken"},
+			{Side: merge.Offline, Message: "9.i", Copy: at, To: "work", After: named(tree.Flagged), Effect: state.Failed, Why: "not begun"},
+			{Side: merge.Online, Message: "5.e", Copy: at, To: "work", After: named(tree.Seen, "todo"), Effect: state.Done},
+		},
+	}
+}
+
+func TestRestore(t *testing.T) {
+	r := Restored{"chris", &engine.Restoration{Restore: fullRestore(), Notes: []string{"a note"}}, nil}
+	dry := Restored{"chris", &engine.Restoration{Restore: &state.Restore{Mails: fullRestore().Mails[:1]}, DryRun: true}, nil}
+	dry.Mails[0].Effect = ""
+	none := Restored{"chris", &engine.Restoration{Restore: &state.Restore{Mails: fullRestore().Mails[1:2]}}, nil}
+	golden(t, "restore.txt", RestoreText(r, Style{})+RestoreText(dry, Style{})+RestoreText(none, Style{}))
+	golden(t, "restore.json", RestoreJSON(r)+RestoreJSON(dry)+RestoreJSON(Restored{Mailbox: "ann", Err: errors.New("no such disk")}))
+	if n := r.Missed(); n != 3 {
+		t.Errorf("%d missed, want 3: lost, taken, not done", n)
+	}
+}
+
+// evil is what a store may hold to confuse a terminal or a parser.
+const evil = "x\x1b]0;owned\a\r\n\u202eab\u2066\u009b31m\x00\xff\xfe\u200b \t\"\\ ->  end"
+
+func TestVerify(t *testing.T) {
+	kind := verify.Kinds[0]
+	bad := Verified{"chris", &verify.Result{Records: 3, Snapshots: 1, Mails: 2, Digests: 2, Rebuilt: true, Notes: []string{"a note"}, More: map[verify.Code]int{kind.Code: 4},
+		Findings: []verify.Finding{{Kind: kind, Where: "sync.1.json", What: "cut off"}, {Kind: kind, Where: "sync.2.json", What: "cut off"}, {Kind: verify.Kinds[1], Where: evil, What: evil}}}, nil}
+	good := Verified{"ann", &verify.Result{Records: 1, Snapshots: 2}, nil}
+	golden(t, "verify.txt", VerifyText(bad, Style{})+VerifyText(good, Style{}))
+	golden(t, "verify.json", VerifyJSON([]Verified{bad, good, {"bob", nil, errors.New("no such disk")}}))
 }
 
 func TestSync(t *testing.T) {
@@ -91,8 +137,8 @@ func TestSync(t *testing.T) {
 	golden(t, "sync-verbose.json", SyncJSON([]Sync{s}, true))
 	s.DryRun = true
 	golden(t, "sync-dry.txt", SyncText(s, true, Style{}))
-	golden(t, "log-one.txt", LogOneText("chris", fullRecord(), Style{}))
-	golden(t, "log-one.json", LogOneJSON([]*state.Record{fullRecord()}))
+	golden(t, "log-one.txt", LogOneText("chris", fullRecord(), []*state.Restore{fullRestore()}, Style{}))
+	golden(t, "log-one.json", LogOneJSON([]*state.Record{fullRecord()}, [][]*state.Restore{{fullRestore()}}))
 }
 
 // "nothing to do" is for a sync that had nothing to do, not for one that could not.
@@ -119,7 +165,7 @@ func TestNothingToDo(t *testing.T) {
 
 func TestLog(t *testing.T) {
 	r := fullRecord()
-	l := Log{"chris", []state.Summary{
+	l := Log{Mailbox: "chris", Restores: []*state.Restore{{RestoreID: state.RestoreID{Sync: 6, N: 1}, Started: noon.Add(-time.Hour)}, fullRestore()}, Syncs: []state.Summary{
 		{Meta: state.Meta{Sync: 6}, Started: noon.AddDate(0, 0, -1)},
 		{Meta: r.Meta, Started: r.Started, Finished: r.Finished, Totals: r.Report.Totals},
 	}}
@@ -278,7 +324,6 @@ func TestRules(t *testing.T) {
 // that are ours, JSON is one document of ASCII controls-free text, and nothing
 // in it was replaced.
 func TestHostile(t *testing.T) {
-	const evil = "x\x1b]0;owned\a\r\n\u202eab\u2066\u009b31m\x00\xff\xfe\u200b \t\"\\ ->  end"
 	rec := fullRecord()
 	for i := range rec.Report.Actions {
 		a := &rec.Report.Actions[i]
@@ -304,10 +349,18 @@ func TestHostile(t *testing.T) {
 		Actions:   []merge.Action{{Message: evil, From: evil, To: evil, Keywords: []string{evil}}},
 		Conflicts: []merge.Conflict{{Kind: merge.Duplicate, Message: evil, Note: evil}},
 	}}
+	back := fullRestore()
+	back.Asked, back.Who = evil, evil
+	for i := range back.Mails {
+		m := &back.Mails[i]
+		m.Message, m.To, m.Why, m.Copy = evil, evil, evil, &state.SnapshotFile{Snapshot: "offline.7", Path: evil}
+		m.After = &state.Named{Name: evil, Keywords: []string{evil}}
+	}
+	restored := &engine.Restoration{Restore: back, Notes: []string{evil}}
 	texts := []string{
 		SyncText(s, true, Style{}), strings.Join(SyncNotes(s, true), "\n"), StatusText(st, Style{}), ConflictsText(list, Style{}),
 		ConflictText(list[0], Style{}), ConflictText(list[2], Style{}), ResolvedText(list[1:2], Style{}),
-		LogOneText("chris", rec, Style{}), PlanText(p, Style{}),
+		LogOneText("chris", rec, []*state.Restore{back}, Style{}), PlanText(p, Style{}), RestoreText(Restored{"chris", restored, nil}, Style{}),
 	}
 	for _, text := range texts {
 		for _, line := range strings.Split(text, "\n") {
@@ -320,7 +373,7 @@ func TestHostile(t *testing.T) {
 		}
 	}
 	docs := []string{
-		SyncJSON([]Sync{s}, true), StatusJSON([]Status{st}), ConflictsJSON(list), LogOneJSON([]*state.Record{rec}),
+		SyncJSON([]Sync{s}, true), StatusJSON([]Status{st}), ConflictsJSON(list), LogOneJSON([]*state.Record{rec}, [][]*state.Restore{{back}}), RestoreJSON(Restored{"chris", restored, errors.New(evil)}),
 	}
 	for _, doc := range docs {
 		if c := Clean(strings.TrimSuffix(doc, "\n")); c+"\n" != doc {
@@ -334,10 +387,10 @@ func TestHostile(t *testing.T) {
 		}
 	}
 	// What is UTF-8 comes back as it was.
-	var back struct{ Conflicts []struct{ Message string } }
+	var again struct{ Conflicts []struct{ Message string } }
 	list[0].Message = "a\u202e\u009b\U000e0001ü"
-	if err := json.Unmarshal([]byte(ConflictsJSON(list[:1])), &back); err != nil || back.Conflicts[0].Message != list[0].Message {
-		t.Errorf("%q became %q (%v)", list[0].Message, back.Conflicts[0].Message, err)
+	if err := json.Unmarshal([]byte(ConflictsJSON(list[:1])), &again); err != nil || again.Conflicts[0].Message != list[0].Message {
+		t.Errorf("%q became %q (%v)", list[0].Message, again.Conflicts[0].Message, err)
 	}
 }
 

@@ -29,6 +29,10 @@ type SideStatus struct {
 	Snapshots int
 	Oldest    time.Time // of the oldest snapshot, zero if there is none
 	Free      uint64    // bytes that an ordinary user can still write there
+	// Alone is the sum of what each snapshot holds that nothing else holds: the
+	// least that deleting them all would free. Known only with quota groups.
+	Alone      uint64
+	AloneKnown bool
 }
 
 // waiting counts what waits for a decision, by kind.
@@ -120,7 +124,11 @@ func (s Status) side(side merge.Side, st Style) string {
 		parts = append(parts, text)
 	}
 	if x.Snapshots > 0 {
-		parts = append(parts, plural(x.Snapshots, "snapshot", "snapshots")+", the oldest of "+st.time(x.Oldest))
+		text := plural(x.Snapshots, "snapshot", "snapshots") + ", the oldest of " + st.time(x.Oldest)
+		if x.AloneKnown {
+			text += ", with " + Bytes(x.Alone) + " of their own"
+		}
+		parts = append(parts, text)
 	}
 	if x.Free > 0 {
 		parts = append(parts, Bytes(x.Free)+" free")
@@ -146,6 +154,7 @@ type sideStatusJSON struct {
 	Snapshots int        `json:"snapshots"`
 	Oldest    *time.Time `json:"oldest"`
 	Free      uint64     `json:"free_bytes"`
+	Alone     *uint64    `json:"exclusive_bytes"` // null: btrfs does not tell
 }
 
 // StatusJSON is the document of "status --json".
@@ -183,6 +192,9 @@ func (s Status) json() statusJSON {
 
 func (x SideStatus) json() sideStatusJSON {
 	out := sideStatusJSON{Changed: x.Changed, Snapshots: x.Snapshots, Free: x.Free}
+	if x.AloneKnown {
+		out.Alone = &x.Alone
+	}
 	if !x.Oldest.IsZero() {
 		out.Oldest = &x.Oldest
 	}

@@ -201,15 +201,24 @@ func (s Sync) actions() string {
 
 // changes is what becomes of flags and keywords: "  S -> FS [work]".
 func changes(a state.ReportAction) string {
-	if a.After == nil {
+	switch {
+	case a.After == nil && a.Before == nil:
 		return ""
+	case a.After == nil:
+		return "  " + marks(a.Before)
 	}
-	s := "  " + flags(a.After.Flags)
-	if a.Before != nil && a.Before.Flags != a.After.Flags {
-		s = "  " + flags(a.Before.Flags) + " -> " + flags(a.After.Flags)
+	after := marks(a.After)
+	if a.Before == nil || marks(a.Before) == after {
+		return "  " + after
 	}
-	if len(a.After.Keywords) > 0 {
-		s += " [" + words(a.After.Keywords) + "]"
+	return "  " + marks(a.Before) + " -> " + after
+}
+
+// marks are "FS [work]".
+func marks(n *state.Named) string {
+	s := flags(n.Flags)
+	if len(n.Keywords) > 0 {
+		s += " [" + words(n.Keywords) + "]"
 	}
 	return s
 }

@@ -76,9 +76,19 @@ type actionJSON struct {
 	Before   *string  `json:"flags_before"` // null: there was nothing
 	Flags    *string  `json:"flags"`        // null: nothing is left
 	Keywords []string `json:"keywords"`
+	Had      []string `json:"keywords_before"`
+	Name     string   `json:"name"`        // of the file, "" if it is gone
+	NameWas  string   `json:"name_before"` // "" if there was none
+	Copy     *copyAt  `json:"copy"`        // of a deleted mail; null: none is known
 	Rule     string   `json:"rule"`
 	Effect   string   `json:"effect"`
 	Why      string   `json:"why"`
+}
+
+// A copyAt is where a mail can be read, for as long as that snapshot is kept.
+type copyAt struct {
+	Snapshot string `json:"snapshot"`
+	Path     string `json:"path"`
 }
 
 type metJSON struct {
@@ -152,15 +162,18 @@ func count(c state.Counts) counted {
 func actionOf(a state.ReportAction) actionJSON {
 	out := actionJSON{
 		Side: a.Side.String(), Op: a.Op, Message: jsonText(a.Message), From: jsonText(a.From), To: jsonText(a.To),
-		Keywords: []string{}, Rule: a.Rule, Effect: string(a.Effect), Why: jsonText(a.Why),
+		Keywords: []string{}, Had: []string{}, Rule: a.Rule, Effect: string(a.Effect), Why: jsonText(a.Why),
 	}
 	if a.Before != nil {
 		f := a.Before.Flags.String()
-		out.Before = &f
+		out.Before, out.Had, out.NameWas = &f, jsonTexts(a.Before.Keywords), jsonText(a.Before.Name)
 	}
 	if a.After != nil {
 		f := a.After.Flags.String()
-		out.Flags, out.Keywords = &f, jsonTexts(a.After.Keywords)
+		out.Flags, out.Keywords, out.Name = &f, jsonTexts(a.After.Keywords), jsonText(a.After.Name)
+	}
+	if a.Copy != nil {
+		out.Copy = &copyAt{a.Copy.Snapshot, jsonText(a.Copy.Path)}
 	}
 	return out
 }

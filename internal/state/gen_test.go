@@ -99,7 +99,10 @@ var genPending = rapid.Custom(func(t *rapid.T) Pending {
 		}), 0, 2).Draw(t, "held"),
 		Decisions: genDecisions.Draw(t, "decisions"),
 		Differs:   rapid.SliceOfN(genText, 0, 2).Draw(t, "differs"),
-		Rules:     genText.Draw(t, "rules"),
+		Undo: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Undo {
+			return Undo{"offline.3", rapid.IntRange(1, 9).Draw(t, "sync"), genTime.Draw(t, "at")}
+		}), 0, 2).Draw(t, "undo"),
+		Rules: genText.Draw(t, "rules"),
 	}
 })
 

@@ -19,6 +19,7 @@ import (
 // A Record is what one finished sync leaves behind.
 type Record struct {
 	Meta
+	Previous          int // the sync before: numbers can be missing in between
 	Started, Finished time.Time
 	Report            Report
 	Pending           Pending
@@ -65,8 +66,10 @@ type ReportAction struct {
 	Rule     string `json:",omitempty"`
 	Before   *Named `json:",omitempty"` // nil if there was nothing
 	After    *Named `json:",omitempty"` // nil if nothing is left
-	Effect   Effect
-	Why      string `json:",omitempty"` // where it was not done, or not all of it
+	// Copy is where a deleted mail can be read for as long as that snapshot is kept.
+	Copy   *SnapshotFile `json:",omitempty"`
+	Effect Effect
+	Why    string `json:",omitempty"` // where it was not done, or not all of it
 }
 
 // Named is a file's name on disk and what it says.
@@ -95,9 +98,10 @@ type Summary struct {
 
 // details is the rest of a record.
 type details struct {
-	Actions []ReportAction
-	Met     []merge.Conflict
-	Pending Pending
+	Previous int `json:",omitempty"` // 0 also where an earlier version wrote the record
+	Actions  []ReportAction
+	Met      []merge.Conflict
+	Pending  Pending
 }
 
 const recordKind = "sync"
@@ -113,7 +117,7 @@ func WriteRecord(dir *os.File, r *Record) error {
 	if err != nil {
 		return fmt.Errorf("write %q: %w", name, err)
 	}
-	body, err := codec.Encode(details{r.Report.Actions, r.Report.Met, r.Pending})
+	body, err := codec.Encode(details{r.Previous, r.Report.Actions, r.Report.Met, r.Pending})
 	if err != nil {
 		return fmt.Errorf("write %q: %w", name, err)
 	}
@@ -139,7 +143,7 @@ func ReadRecord(dir *os.File, sync int) (*Record, error) {
 		return nil, err
 	}
 	return &Record{
-		Meta: s.Meta, Started: s.Started, Finished: s.Finished,
+		Meta: s.Meta, Previous: d.Previous, Started: s.Started, Finished: s.Finished,
 		Report:  Report{s.Totals, d.Actions, d.Met},
 		Pending: d.Pending,
 	}, nil

@@ -3,10 +3,11 @@
 // The truth lies beside the offline snapshots, in the same directory, so that
 // it is lost or restored together with them:
 //
-//	sync.N.json     the record of the finished sync N: its report, and all that
-//	                can not be read from the two snapshots of that sync
-//	journal         what the sync that is running now is about to change
-//	decisions.json  answers to conflicts that no sync has acted on yet
+//	sync.N.json       the record of the finished sync N: its report, and all that
+//	                  can not be read from the two snapshots of that sync
+//	journal           what the sync that is running now is about to change
+//	restore.N.K.json  what was brought back from snapshots after the sync N
+//	decisions.json    answers to conflicts that no sync has acted on yet
 //
 // The [Index], an SQLite file in the state directory, holds the trees of those
 // two snapshots so that nobody has to walk them. It is a cache: [Rebuild] makes
@@ -87,6 +88,8 @@ type Pending struct {
 	RefusedMore [2]int
 	// Limits are those by which online's mail was refused.
 	Limits string
+	// Undo names the snapshots that deletions within preserve_min were made from.
+	Undo []Undo
 	// Rules is a fingerprint of the folder rules. With other rules every message
 	// is looked at again.
 	Rules string
@@ -134,6 +137,13 @@ type OwnFolder struct {
 type SnapshotFile struct {
 	Snapshot string // name of the snapshot
 	Path     string // below its root, as on disk
+}
+
+// Undo says that a snapshot has mail that a sync has deleted.
+type Undo struct {
+	Snapshot string
+	Sync     int // the last one that deleted any of it
+	At       time.Time
 }
 
 // Held is a conflict that waits for a person's decision.
