@@ -73,7 +73,7 @@ func setupRestore(fl *pflag.FlagSet) runner {
 		if err != nil {
 			return err
 		}
-		o.Who, o.Asked = who(), askedFor(fl)
+		o.Who, o.Asked, o.Connect = who(), askedFor(fl), connect
 		r := report.Restored{Mailbox: mb.Name}
 		r.Restoration, r.Err = engine.Restore(ctx, mb, o)
 		if errors.Is(r.Err, fs.ErrNotExist) && o.Sync > 0 && r.Restoration == nil {

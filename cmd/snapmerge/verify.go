@@ -60,7 +60,7 @@ func setupVerify(fl *pflag.FlagSet) runner {
 		for _, mb := range list {
 			p := a.progress(mb.Name)
 			v := report.Verified{Mailbox: mb.Name}
-			v.Result, v.Err = verify.Run(ctx, mb, cfg.StateDir, verify.Options{Digest: *digest, Rebuild: *rebuild, Progress: p.update})
+			v.Result, v.Err = verify.Run(ctx, mb, cfg.StateDir, verify.Options{Digest: *digest, Rebuild: *rebuild, Progress: p.update, Connect: connect})
 			p.stop()
 			status := exitStatus(v.Err)
 			if v.Result != nil && len(v.Findings) > 0 {
