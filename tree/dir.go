@@ -14,6 +14,10 @@ import (
 // ".." nor a symbolic link nor a mount.
 const beneath = unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS | unix.RESOLVE_NO_XDEV
 
+// Elsewhere is why a directory is refused that is a subvolume of its own, or a
+// mount point.
+const Elsewhere = "another file system or subvolume"
+
 // A store is the root directory of a scan.
 type store struct {
 	root *os.File
@@ -88,7 +92,7 @@ func (s store) dirIno(d *os.File, name string) (ino uint64, why string, err erro
 		// a snapshot an empty directory stands for it, with a device number of its
 		// own (fs/btrfs/inode.c:new_simple_dir). Taken for a folder, that would look
 		// as if all its mail had been deleted.
-		return 0, "another file system or subvolume", nil
+		return 0, Elsewhere, nil
 	}
 	return st.Ino, "", nil
 }

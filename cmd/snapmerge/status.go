@@ -174,7 +174,9 @@ func (h *history) side(ctx context.Context, side merge.Side) (out report.SideSta
 	known := err == nil
 	for _, e := range facts.Snapshots {
 		if h.newest != nil && e.Name == h.newest.Snapshots[side] {
-			changed := facts.Live.Generation != e.Info.Generation
+			// Not by the generation: that grows with every snapshot that is taken, also
+			// by sync -n and verify.
+			changed := facts.Live.Ctransid > e.Info.Otransid
 			out.Changed = &changed
 		}
 		if out.Snapshots == 0 || e.Info.Otime.Before(out.Oldest) {

@@ -242,7 +242,7 @@ func TestStatus(t *testing.T) {
 		Mailbox: "chris", Last: fullRecord(), Items: items(), Stale: map[string]int{"INBOX": 2}, Interrupted: 8,
 		Sides: [2]SideStatus{
 			{Changed: &no, Snapshots: 1, Oldest: noon, Free: 3 << 30},
-			{Changed: &yes, Snapshots: 21, Oldest: noon.AddDate(-1, 0, 0), Free: 1023},
+			{Changed: &yes, Snapshots: 21, Oldest: noon.AddDate(-1, 0, 0), Free: 1023, Alone: 5 << 20, AloneKnown: true},
 		},
 	}
 	running := s

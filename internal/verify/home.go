@@ -16,18 +16,12 @@ import (
 	"snapmerge/tree"
 )
 
-// checkHome looks at home as it is now, in a snapshot of its own. That has the
+// checkHome looks at home as it is now, in a snapshot of its own: not even the
+// time at which somebody last read a directory is changed. It has the
 // number of a sync to come: if this run is killed, the next sync takes it for
 // the leftover that it is.
 func (v *verifier) checkHome(ctx context.Context) (err error) {
 	v.checkStores()
-	if nested, err := snapshot.Nested(v.mb.Offline.Path); err != nil {
-		return err
-	} else {
-		for _, sub := range nested {
-			v.found("store-nested", filepath.Join(v.mb.Offline.Path, sub), "in a snapshot it is empty")
-		}
-	}
 	n := v.last()
 	for _, side := range merge.Sides {
 		for _, e := range v.shelves[side] {
@@ -122,7 +116,11 @@ func (v *verifier) checkMails() {
 // checkRefused tells of entries that can not be mail.
 func (v *verifier) checkRefused() {
 	for _, r := range v.now.Refused {
-		v.found("not-mail", filepath.Join(v.mb.Offline.Path, r.Path), "%s", r.Why)
+		code := Code("not-mail")
+		if r.Why == tree.Elsewhere {
+			code = "store-nested"
+		}
+		v.found(code, filepath.Join(v.mb.Offline.Path, r.Path), "%s", r.Why)
 	}
 	if v.now.RefusedMore > 0 {
 		v.More["not-mail"] += v.now.RefusedMore

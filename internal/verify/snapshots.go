@@ -2,7 +2,6 @@ package verify
 
 import (
 	"context"
-	"fmt"
 	"path/filepath"
 	"slices"
 
@@ -166,5 +165,5 @@ func goneText(there bool) string {
 	if there {
 		return "the snapshot does not have it"
 	}
-	return fmt.Sprint("the snapshot is gone")
+	return "the snapshot is gone"
 }
