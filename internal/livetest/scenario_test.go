@@ -177,7 +177,7 @@ func (sc scenario) live(w *world, side merge.Side) {
 	if !sc.homes {
 		here, there := after[side], after[other]
 		if w.sets {
-			here, there = here.asSets(), there.asSets()
+			here, there = asSets(here, there)
 		}
 		if d := cmp.Diff(here.content(), there.content()); d != "" {
 			t.Errorf("the sides differ (-here +there):\n%s", d)

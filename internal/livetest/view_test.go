@@ -70,18 +70,33 @@ func (v view) content() (out []string) {
 	return out
 }
 
-// asSets returns the view with one of several files that a mail has in a folder:
-// more of them do not travel.
-func (v view) asSets() view {
+// asSets returns two views as they are compared where a mail can have several
+// files in one folder: more than one do not travel, and one speaks for all, so
+// the flags of such places say nothing.
+func asSets(a, b view) (view, view) {
 	type place struct{ folder, subject string }
-	have := map[place]bool{}
-	v.mails = slices.DeleteFunc(slices.Clone(v.mails), func(m seen) bool {
-		p := place{m.folder, m.subject}
-		again := have[p]
-		have[p] = true
-		return again
-	})
-	return v
+	n := [2]map[place]int{{}, {}}
+	for i, v := range []view{a, b} {
+		for _, m := range v.mails {
+			n[i][place{m.folder, m.subject}]++
+		}
+	}
+	set := func(v view) view {
+		have, mails := map[place]bool{}, []seen(nil)
+		for _, m := range v.mails {
+			p := place{m.folder, m.subject}
+			if max(n[0][p], n[1][p]) > 1 {
+				m.flags = "*"
+			}
+			if !have[p] {
+				mails = append(mails, m)
+			}
+			have[p] = true
+		}
+		v.mails = mails
+		return v
+	}
+	return set(a), set(b)
 }
 
 // renamed returns the view as it is after the renaming of folders, a line each.
