@@ -174,18 +174,11 @@ func (r *run) sync(ctx context.Context) (*Result, error) {
 		}
 		return r.result(rec), nil
 	}
-	// Nothing has changed until the journal is written.
-	end := r.stage(StageIntend)
-	journal, err := r.intend()
+	journal, err := r.change(ctx)
 	if err != nil {
-		_ = r.dropFrozen(ctx)
 		return nil, err
 	}
-	end()
-	if err := r.apply(ctx, journal); err != nil {
-		return nil, err
-	}
-	end = r.stage(StageRecord)
+	end := r.stage(StageRecord)
 	rec, err := r.finish(journal)
 	if err != nil {
 		return nil, err
@@ -200,23 +193,39 @@ func (r *run) sync(ctx context.Context) (*Result, error) {
 	return r.result(rec), nil
 }
 
+// change carries out the plan. Nothing has changed until the journal is written;
+// where there is nothing to do, there is none.
+func (r *run) change(ctx context.Context) (*state.Journal, error) {
+	if len(r.list) == 0 && r.interrupted == nil {
+		return nil, nil
+	}
+	end := r.stage(StageIntend)
+	journal, err := r.intend()
+	if err != nil {
+		_ = r.dropFrozen(ctx)
+		return nil, err
+	}
+	end()
+	return journal, r.apply(ctx, journal)
+}
+
 // finish records the sync. The journal goes last: while it is there, the next
 // run knows that it must see to the answers.
 func (r *run) finish(journal *state.Journal) (*state.Record, error) {
 	rec, err := r.record(r.opt.Now())
-	if err != nil {
-		return nil, err
+	if err == nil {
+		err = state.WriteRecord(r.dir, rec)
 	}
-	if err := state.WriteRecord(r.dir, rec); err != nil {
-		return nil, err
+	if err == nil {
+		err = r.commit(rec)
 	}
-	if err := r.commit(rec); err != nil {
-		return nil, err
+	if err == nil && len(r.decided) > 0 {
+		err = state.WriteDecisions(r.dir, nil)
 	}
-	if err := state.WriteDecisions(r.dir, nil); err != nil {
-		return nil, err
+	if err == nil && journal != nil {
+		err = journal.Remove()
 	}
-	return rec, journal.Remove()
+	return rec, err
 }
 
 func (r *run) close() {
