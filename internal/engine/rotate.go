@@ -110,6 +110,7 @@ func (t *turner) load(now time.Time) (rotation, error) {
 
 // decide looks at all shelves, as they are now.
 func (t *turner) decide(sizes bool) (out []Turn, err error) {
+	t.mirrored = t.hosts.Mirrored
 	add := func(shelf Shelf, list []snapshot.Entry, path string) {
 		var used map[uint64]uint64
 		if sizes && path != "" {

@@ -32,6 +32,9 @@ type rotation struct {
 	known int
 	held  []state.Held
 	undo  []state.Undo
+	// mirrored: home has copies of online's snapshots, so mail need not be kept there
+	// to be read.
+	mirrored bool
 }
 
 // newRotation takes it from the newest record, nil for none, and the journal.
@@ -70,7 +73,7 @@ func (r rotation) verdicts(shelf Shelf, list []snapshot.Entry) []snapshot.Verdic
 		case orphans > 0 && e.Sync == orphans:
 			out[i] = snapshot.Verdict{Snap: snap, Reason: "left by a run that ended before it changed anything"}
 		default:
-			snap.Needed = r.needed(e)
+			snap.Needed = r.needed(shelf, e)
 			snaps, at = append(snaps, snap), append(at, i)
 		}
 	}
@@ -110,7 +113,7 @@ func (r rotation) orphans(list []snapshot.Entry) int {
 }
 
 // needed says why a snapshot must stay whatever the schedule says, "" for no reason.
-func (r rotation) needed(e snapshot.Entry) string {
+func (r rotation) needed(shelf Shelf, e snapshot.Entry) string {
 	side := merge.Offline
 	if e.Side == snapshot.Online {
 		side = merge.Online
@@ -122,6 +125,8 @@ func (r rotation) needed(e snapshot.Entry) string {
 		return "the next sync compares with it"
 	case e.Sync > r.base.Sync:
 		return fmt.Sprintf("no record of sync %d tells what it holds", e.Sync)
+	case shelf == ShelfOnline && r.mirrored:
+		return ""
 	}
 	for _, h := range r.held {
 		if h.Source != nil && h.Source.Snapshot == e.Name {

@@ -82,6 +82,9 @@ func TestRotation(t *testing.T) {
 		{"and what a deletion needs that home never had in a snapshot", func(r *rotation) { r.undo = undo }, ShelfCopies, "11:0 12:0", `
 			keep online.11: sync 12 deleted mail that it has
 			keep online.12: the next sync compares with it`},
+		{"but not where a copy of it is at home", func(r *rotation) { r.undo, r.mirrored = undo, true }, ShelfOnline, "11:0 12:0", `
+			delete online.11: nothing needs it, and old ones are kept at home
+			keep online.12: the next sync compares with it`},
 		{"never synced", func(r *rotation) { r.base = state.Meta{} }, ShelfHome, "1:0", `
 			delete offline.1: left by a run that ended before it changed anything`},
 	} {
