@@ -42,13 +42,18 @@ func (r *run) working() []string {
 	for _, d := range r.allDecided() {
 		set[d.Message] = true
 	}
+	for _, m := range r.last.Unfiled {
+		set[m] = true
+	}
 	r.addExpired(set)
+	r.addMisfiled(set)
 	delete(set, "")
 	return sortedKeys(set)
 }
 
 // addExpired adds the messages whose time online is over. The index has them by
-// folder and date, so those that stay are not looked at.
+// folder and date, so those that stay are not looked at. Mail whose time began
+// anew when it was brought back is among r.agreed until it goes.
 func (r *run) addExpired(set map[string]bool) {
 	now := r.now[merge.Online]
 	for _, folder := range now.folders {
@@ -105,6 +110,9 @@ func (r *run) input() (merge.Input, error) {
 		if r.waitsInNew(m) {
 			r.waiting = append(r.waiting, name)
 			continue
+		}
+		if r.policy.NeedsSender(m) {
+			m.From = r.sender(name)
 		}
 		if m.Differ, err = r.differs(name); err != nil {
 			return in, err
@@ -305,8 +313,8 @@ func (r *run) folders(side merge.Side) []merge.Folder {
 	other := r.now[side.Other()]
 	var out []merge.Folder
 	for _, f := range r.now[side].folders {
-		m := merge.Folder{Name: f.Name, From: old[f.Name], Keywords: f.Keywords}
-		if other.folder(f.Name) == nil {
+		m := merge.Folder{Name: f.Name, From: old[f.Name], Keywords: f.Keywords, Made: r.made[side][f.Name]}
+		if m.Made || other.folder(f.Name) == nil {
 			m.Mails = r.now[side].count(f.Name)
 		}
 		out = append(out, m)

@@ -204,7 +204,7 @@ func (c *client) target(f file, folder, unique string) file {
 func (c *client) move(newName bool) string {
 	f, ok := c.file(anyFile)
 	to := c.folder()
-	if !ok || c.has(f.mail, to) {
+	if !ok || c.has(f.mail, to) || c.oracle.family(f.folder) != c.oracle.family(to) && c.inFamily(f.mail, to) {
 		return ""
 	}
 	if !c.allowed(f.mail, func(ps places) { ps[to] = ps[f.folder]; delete(ps, f.folder) }) {
@@ -230,7 +230,7 @@ func (c *client) has(mail int, folder string) bool {
 func (c *client) copy() string {
 	f, ok := c.file(anyFile)
 	to := c.folder()
-	if !ok || c.has(f.mail, to) || !c.allowed(f.mail, func(ps places) { ps[to] = ps[f.folder] }) {
+	if !ok || c.inFamily(f.mail, to) || !c.allowed(f.mail, func(ps places) { ps[to] = ps[f.folder] }) {
 		return ""
 	}
 	g := c.target(f, to, f.unique())

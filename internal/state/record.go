@@ -30,6 +30,7 @@ type Report struct {
 	Totals
 	Actions []ReportAction
 	Met     []merge.Conflict // in this sync, decided and waiting ones
+	Notes   []string         // what was not done although its time had come, and why
 }
 
 // Totals are a sync's counts, under the names that "sync --json" has for them.
@@ -54,6 +55,8 @@ type Counts struct {
 	Deleted int `json:"deleted"`
 	Folders int `json:"folders"`
 	Expired int `json:"expired"` // online only
+	// ExpiredBytes is what the expired mail took, by its length.
+	ExpiredBytes int64 `json:"expired_bytes"`
 }
 
 // A ReportAction is one action and what became of it.
@@ -65,6 +68,7 @@ type ReportAction struct {
 	Rule     string `json:",omitempty"`
 	Before   *Named `json:",omitempty"` // nil if there was nothing
 	After    *Named `json:",omitempty"` // nil if nothing is left
+	Freed    int64  `json:",omitempty"` // bytes of a mail that was expired
 	Effect   Effect
 	Why      string `json:",omitempty"` // where it was not done, or not all of it
 }
@@ -97,6 +101,7 @@ type Summary struct {
 type details struct {
 	Actions []ReportAction
 	Met     []merge.Conflict
+	Notes   []string `json:",omitempty"`
 	Pending Pending
 }
 
@@ -113,7 +118,7 @@ func WriteRecord(dir *os.File, r *Record) error {
 	if err != nil {
 		return fmt.Errorf("write %q: %w", name, err)
 	}
-	body, err := codec.Encode(details{r.Report.Actions, r.Report.Met, r.Pending})
+	body, err := codec.Encode(details{r.Report.Actions, r.Report.Met, r.Report.Notes, r.Pending})
 	if err != nil {
 		return fmt.Errorf("write %q: %w", name, err)
 	}
@@ -140,7 +145,7 @@ func ReadRecord(dir *os.File, sync int) (*Record, error) {
 	}
 	return &Record{
 		Meta: s.Meta, Started: s.Started, Finished: s.Finished,
-		Report:  Report{s.Totals, d.Actions, d.Met},
+		Report:  Report{s.Totals, d.Actions, d.Met, d.Notes},
 		Pending: d.Pending,
 	}, nil
 }
