@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"snapmerge/merge"
 	"snapmerge/tree"
@@ -51,6 +52,11 @@ func (r *run) working() []string {
 	return sortedKeys(set)
 }
 
+// shortMonth is by how much mail can be due before older mail: what came on 31
+// July at three has its four months on 30 November at three, and what came the day
+// before at noon has them at noon.
+const shortMonth = 4 * 24 * time.Hour
+
 // addExpired adds the messages whose time online is over. The index has them by
 // folder and date, so those that stay are not looked at. Mail whose time began
 // anew when it was brought back is among r.agreed until it goes.
@@ -63,11 +69,11 @@ func (r *run) addExpired(set map[string]bool) {
 			continue
 		}
 		now.base.oldest(was, func(f owned) bool {
-			old := r.policy.Expired(keep, received(f.File))
-			if old {
+			at := received(f.File)
+			if r.policy.Expired(keep, at) {
 				set[f.message] = true
 			}
-			return old
+			return r.policy.Expired(keep, at.Add(-shortMonth))
 		})
 	}
 	for i, f := range now.added {

@@ -130,6 +130,9 @@ func (c *client) deliver(unread bool) string {
 	if keep := c.oracle.folders["old"].keepDays; c.b%4 == 1 && keep > 0 && slices.Contains(c.sh.names(), "old") {
 		folder, age = "old", keep-c.rng.IntN(15) // its time is nearly over
 	}
+	if _, there := c.sh.folders[lists]; there && c.b%4 == 2 && c.oracle.filing() {
+		folder, age = lists, c.rng.IntN(500)
+	}
 	id := c.newMail(time.Duration(age) * 24 * time.Hour)
 	name, sub := c.unique(id), "new"
 	if !unread {

@@ -75,6 +75,9 @@ func newWorld(t tb, fs *btrfstest.FS, sub func(name string) string, r rules, fsH
 		for _, f := range []string{"INBOX", "work", "old", "Spam"} {
 			w.makeFolder(side, f)
 		}
+		if r.filing() {
+			w.makeFolder(side, lists)
+		}
 	}
 	return w
 }
