@@ -37,7 +37,7 @@ var arrows = map[string]string{
 	"internal/state":  "golang.org/x/sys/unix zombiezen.com/go/sqlite zombiezen.com/go/sqlite/sqlitex ours:internal/codec ours:merge ours:tree",
 	"internal/apply":  "golang.org/x/sys/unix ours:reflink ours:tree",
 	"internal/config": "github.com/pelletier/go-toml/v2 github.com/pelletier/go-toml/v2/unstable ours:merge ours:snapshot ours:tree",
-	"internal/engine": "golang.org/x/sys/unix ours:internal/apply ours:internal/config ours:internal/host ours:internal/mirror ours:internal/state ours:internal/stream ours:merge ours:reflink ours:snapshot ours:tree",
+	"internal/engine": "golang.org/x/sys/unix ours:internal/apply ours:internal/config ours:internal/host ours:internal/mirror ours:internal/sender ours:internal/state ours:internal/stream ours:merge ours:reflink ours:snapshot ours:tree",
 	"internal/sender": "",
 	"internal/verify": "golang.org/x/sys/unix zombiezen.com/go/sqlite zombiezen.com/go/sqlite/sqlitex ours:internal/codec ours:internal/config ours:internal/engine ours:internal/state ours:internal/stream ours:merge ours:reflink ours:snapshot ours:tree",
 	"internal/report": "ours:internal/engine ours:internal/state ours:internal/verify ours:merge ours:tree",

@@ -195,13 +195,24 @@ func countCalls(t *testing.T) map[string]int {
 	if counted.calls != nil {
 		return counted.calls
 	}
-	w := prepare(t, btrfstest.Shared(t).Path)
-	log := filepath.Join(t.TempDir(), "log")
+	calls := prepare(t, btrfstest.Shared(t).Path).callsByName()
+	if calls["renameat2"] < 20 || calls["linkat"] < 10 || calls["pwrite64"] == 0 || calls["syncfs"] != 2 {
+		t.Fatalf("these can not be all changing calls: %v", calls)
+	}
+	counted.calls = calls
+	return calls
+}
+
+// callsByName runs a sync in a process of its own and counts the changing calls
+// of its main thread.
+func (w *world) callsByName() map[string]int {
+	w.t.Helper()
+	log := filepath.Join(w.t.TempDir(), "log")
 	if out, err := w.strace("-o", log, "-e", "trace="+strings.Join(changing, ",")); err != nil {
-		t.Fatalf("strace: %v\n%s", err, out)
+		w.t.Fatalf("strace: %v\n%s", err, out)
 	}
 	data, err := os.ReadFile(log)
-	must(t, err)
+	must(w.t, err)
 	calls, main := map[string]int{}, ""
 	for line := range strings.Lines(string(data)) {
 		tid, rest, _ := strings.Cut(line, " ")
@@ -213,10 +224,6 @@ func countCalls(t *testing.T) map[string]int {
 			calls[name]++
 		}
 	}
-	if calls["renameat2"] < 20 || calls["linkat"] < 10 || calls["pwrite64"] == 0 || calls["syncfs"] != 2 {
-		t.Fatalf("these can not be all changing calls: %v", calls)
-	}
-	counted.calls = calls
 	return calls
 }
 

@@ -43,6 +43,27 @@ func TestProportional(t *testing.T) {
 	}
 }
 
+// TestProportionalExpiry: twenty mails that are due cost as much in a folder of two
+// thousand as in one of two hundred.
+func TestProportionalExpiry(t *testing.T) {
+	var calls [2]int
+	for i, mails := range []int{200, 2000} {
+		w := newWorld(t, btrfstest.Shared(t).Path)
+		retired(w, 20, mails)
+		calls[i] = w.callsOfSync()
+		if n := len(files(t, w.online.path)); n != mails {
+			t.Errorf("online has %d mails, want %d", n, mails)
+		}
+		if n := len(files(t, w.offline.path)); n != mails+20 {
+			t.Errorf("home has %d mails, want %d", n, mails+20)
+		}
+	}
+	t.Logf("calls: %v", calls)
+	if few, many := calls[0], calls[1]; few < 100 || many > few*3/2 {
+		t.Errorf("twenty mails expire: %d system calls with 200 mails, %d with 2000", few, many)
+	}
+}
+
 // callsOfSync runs a sync in a process of its own and counts its system calls, but
 // for those that Go makes by its own clock.
 func (w *world) callsOfSync() (n int) {

@@ -39,7 +39,7 @@ var epoch = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 // mailbox is the configuration of the world in dir.
 func mailbox(dir string) config.Mailbox {
 	hold, apply := merge.Hold, merge.Apply
-	none := merge.Keep{Unit: merge.KeepNone}
+	none, year := merge.Keep{Unit: merge.KeepNone}, merge.Keep{Unit: merge.KeepYears, N: 1}
 	return config.Mailbox{
 		Name:    "chris",
 		Online:  config.Store{Path: filepath.Join(dir, "online", "mail"), Snapshots: filepath.Join(dir, "online", "snapshots")},
@@ -50,6 +50,7 @@ func mailbox(dir string) config.Mailbox {
 			{Match: "Trash", DeletedOnline: &apply},
 			{Match: "ask", DeletedOffline: &hold},
 			{Match: "news", Keep: &none},
+			{Match: "old", Keep: &year},
 		},
 		Rotate: config.Rotate{PreserveMin: "2d", Preserve: "14d"},
 	}

@@ -20,8 +20,8 @@ func (r *run) folders(side merge.Side) []merge.Folder {
 	other := r.now[side.Other()]
 	var out []merge.Folder
 	for _, f := range r.now[side].folders {
-		m := merge.Folder{Name: f.Name, From: old[f.Name], Keywords: f.Keywords}
-		if other.folder(f.Name) == nil {
+		m := merge.Folder{Name: f.Name, From: old[f.Name], Keywords: f.Keywords, Made: r.made[side][f.Name]}
+		if m.Made || other.folder(f.Name) == nil {
 			m.Mails = r.now[side].count(f.Name)
 		}
 		out = append(out, m)

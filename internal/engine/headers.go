@@ -16,8 +16,24 @@ const headerLimit = 64 << 10
 // person must show them above all. The texts are as the mail says them, decoded
 // (RFC 2047) but not made safe to print.
 func readHeaders(mail io.Reader) (from, subject, date string) {
+	raw := readRaw(mail, "from", "subject", "date")
+	text := func(name string) string {
+		if s, err := new(mime.WordDecoder).DecodeHeader(raw[name]); err == nil {
+			return s
+		}
+		return raw[name]
+	}
+	return text("from"), text("subject"), text("date")
+}
+
+// readRaw reads the values of the headers of those names, in lower case, as they
+// stand in the mail but for the folding.
+func readRaw(mail io.Reader, names ...string) map[string]string {
 	r := bufio.NewReader(io.LimitReader(mail, headerLimit))
-	values := map[string]*strings.Builder{"from": {}, "subject": {}, "date": {}}
+	values := map[string]*strings.Builder{}
+	for _, n := range names {
+		values[n] = &strings.Builder{}
+	}
 	var current *strings.Builder
 	for {
 		line, err := r.ReadString('\n')
@@ -42,12 +58,9 @@ func readHeaders(mail io.Reader) (from, subject, date string) {
 			break
 		}
 	}
-	text := func(name string) string {
-		raw := values[name].String()
-		if s, err := new(mime.WordDecoder).DecodeHeader(raw); err == nil {
-			return s
-		}
-		return raw
+	out := map[string]string{}
+	for n, v := range values {
+		out[n] = v.String()
 	}
-	return text("from"), text("subject"), text("date")
+	return out
 }

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"snapmerge/merge"
 	"snapmerge/tree"
@@ -42,13 +43,23 @@ func (r *run) working() []string {
 	for _, d := range r.allDecided() {
 		set[d.Message] = true
 	}
+	for _, m := range r.last.Unfiled {
+		set[m] = true
+	}
 	r.addExpired(set)
+	r.addMisfiled(set)
 	delete(set, "")
 	return sortedKeys(set)
 }
 
+// shortMonth is by how much mail can be due before older mail: what came on 31
+// July at three has its four months on 30 November at three, and what came the day
+// before at noon has them at noon.
+const shortMonth = 4 * 24 * time.Hour
+
 // addExpired adds the messages whose time online is over. The index has them by
-// folder and date, so those that stay are not looked at.
+// folder and date, so those that stay are not looked at. Mail whose time began
+// anew when it was brought back is among r.agreed until it goes.
 func (r *run) addExpired(set map[string]bool) {
 	now := r.now[merge.Online]
 	for _, folder := range now.folders {
@@ -58,11 +69,11 @@ func (r *run) addExpired(set map[string]bool) {
 			continue
 		}
 		now.base.oldest(was, func(f owned) bool {
-			old := r.policy.Expired(keep, received(f.File))
-			if old {
+			at := received(f.File)
+			if r.policy.Expired(keep, at) {
 				set[f.message] = true
 			}
-			return old
+			return r.policy.Expired(keep, at.Add(-shortMonth))
 		})
 	}
 	for i, f := range now.added {
@@ -105,6 +116,9 @@ func (r *run) input() (merge.Input, error) {
 		if r.waitsInNew(m) {
 			r.waiting = append(r.waiting, name)
 			continue
+		}
+		if r.policy.NeedsSender(m) {
+			m.From = r.sender(name)
 		}
 		if m.Differ, err = r.differs(name); err != nil {
 			return in, err

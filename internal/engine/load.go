@@ -46,6 +46,7 @@ func (r *run) load(ctx context.Context, stateDir string) error {
 	for _, side := range merge.Sides {
 		r.base[side] = newBase(r.index, side)
 	}
+	r.policy.LastSync = r.last.LastSync
 	if r.messages, err = r.index.Messages(); err != nil {
 		return err
 	}

@@ -20,6 +20,10 @@ func (r *run) record(finished time.Time) (*state.Record, error) {
 	rec.Pending = state.Pending{
 		Agreed: r.settled(), Folders: r.agreedFolders(), Held: r.held(), Own: r.own(), OwnFolders: r.ownFolders(),
 		Rules: r.rules(), Refused: r.refused, RefusedMore: r.refusedMore, Limits: r.limits(),
+		LastSync: r.now0, Made: r.madeFolders(), Unfiled: r.unfiled(),
+	}
+	if r.clockBack() {
+		rec.Pending.Rules = "" // nothing was filed: the next sync looks at all
 	}
 	rec.Pending.Decisions = r.keptDecisions()
 	for _, m := range r.in.Messages {
@@ -88,9 +92,10 @@ func (r *run) settled() []state.AgreedMessage {
 
 func samePlacements(a, b []tree.Placement) bool { return slices.EqualFunc(a, b, samePlacement) }
 
-// samePlacement compares what is agreed on: folder, flags, keywords.
+// samePlacement compares what is agreed on: folder, flags, keywords, and when its
+// time online began anew, which no snapshot shows.
 func samePlacement(a, b tree.Placement) bool {
-	return a.Folder == b.Folder && a.Flags == b.Flags && slices.EqualFunc(a.Keywords, b.Keywords, func(x, y string) bool {
+	return a.Folder == b.Folder && a.Flags == b.Flags && a.Since.Equal(b.Since) && slices.EqualFunc(a.Keywords, b.Keywords, func(x, y string) bool {
 		return tree.KeywordKey(x) == tree.KeywordKey(y)
 	})
 }
@@ -143,7 +148,7 @@ func (r *run) agreedFolders() []string {
 func (r *run) keptByOthers(folder string) bool {
 	for _, s := range r.list {
 		if s.folder != nil && s.folder.Op == merge.RemoveFolder && s.folder.From == folder &&
-			s.result != nil && strings.HasPrefix(s.result.Why, "folder holds") {
+			s.result != nil && strings.HasPrefix(s.result.Why, holdsMore) {
 			return true
 		}
 	}

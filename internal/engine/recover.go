@@ -46,6 +46,9 @@ func (r *run) recover() {
 			effects[at] = append(effects[at], res)
 			byMessage[at.message] = append(byMessage[at.message], res)
 		}
+		if res.Effect == state.Done && s.Folder != nil {
+			r.madeBy(*s.Folder)
+		}
 		if res.Effect == state.Done {
 			a := reportStep(s, res)
 			r.describe(&a, s, d)

@@ -2,6 +2,8 @@ package engine
 
 import (
 	"bytes"
+	"fmt"
+	"slices"
 	"time"
 
 	"snapmerge/internal/state"
@@ -34,6 +36,9 @@ func (r *run) report(rec *state.Record) state.Report {
 		}
 	}
 	rep.WaitingInNew, rep.ReceivedBytes = len(r.waiting), r.received
+	for _, n := range r.plan.Notes {
+		rep.Notes = append(rep.Notes, n.String())
+	}
 	return rep
 }
 
@@ -74,6 +79,7 @@ func count(rep *state.Report) {
 			c.Deleted++
 		case merge.Expire.String():
 			c.Expired++
+			c.ExpiredBytes += a.Freed
 		default:
 			c.Folders++
 		}
@@ -90,6 +96,9 @@ func reportStep(s state.Step, res state.StepResult) state.ReportAction {
 	a.From, a.To = s.Action.From, s.Action.To
 	if s.Before != nil && s.Action.From != "" {
 		a.Before = named(s.Before.Name, nil)
+	}
+	if s.Before != nil && s.Action.Op == merge.Expire {
+		a.Freed = s.Before.Size
 	}
 	if f := cmpFile(res.File, s.After); f != nil {
 		a.After = named(f.Name, s.Action.Keywords)
@@ -198,7 +207,7 @@ func (r *run) headers(message string, at *state.SnapshotFile) (from, subject, da
 
 // result is what the caller gets.
 func (r *run) result(rec *state.Record) *Result {
-	res := &Result{Record: rec, DryRun: r.opt.DryRun, Notes: r.notes, Stale: map[string]int{}, Stages: r.stages}
+	res := &Result{Record: rec, DryRun: r.opt.DryRun, Notes: slices.Concat(r.notes, rec.Report.Notes), Stale: map[string]int{}, Stages: r.stages}
 	if r.interrupted != nil {
 		res.Interrupted = r.interrupted.Sync
 	}
@@ -225,6 +234,22 @@ func (r *run) rules() string {
 		} else {
 			b.WriteString("!" + rule.Match + "\n")
 		}
+		if rule.Archive != [2]merge.Pattern{} {
+			fmt.Fprintf(&b, "%s %q %q\n", r.calendar(), rule.Archive[merge.Online], rule.Archive[merge.Offline])
+		}
 	}
 	return b.String()
+}
+
+// calendar names the time zone in which mail is filed.
+func (r *run) calendar() string {
+	if r.policy.Location != nil {
+		return r.policy.Location.String()
+	}
+	return r.now0.Location().String()
+}
+
+// clockBack tells whether the plan says that the clock is behind that of the last sync.
+func (r *run) clockBack() bool {
+	return slices.ContainsFunc(r.plan.Notes, func(n merge.Note) bool { return n.Kind == merge.ClockBack })
 }

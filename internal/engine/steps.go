@@ -106,17 +106,22 @@ func (r *run) actionSteps(a merge.Action) ([]*step, error) {
 	}
 	var out []*step
 	seen := map[uint64]bool{}
-	for _, f := range r.now[a.Side].in(a.Message, r.nowName(a.Side, a.From)) {
-		again := seen[f.Ino]
-		seen[f.Ino] = true
-		if again && a.From == a.To {
-			continue // a second name of the file: Dovecot clears that up itself
+	also := a.Also
+	a.Also = nil
+	for _, from := range append([]string{a.From}, also...) {
+		a.From = from // each file's step says where that file is
+		for _, f := range r.now[a.Side].in(a.Message, r.nowName(a.Side, from)) {
+			again := seen[f.Ino]
+			seen[f.Ino] = true
+			if again && a.From == a.To {
+				continue // a second name of the file: Dovecot clears that up itself
+			}
+			s, err := r.fileStep(a, f, again)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, s)
 		}
-		s, err := r.fileStep(a, f, again)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, s)
 	}
 	if len(out) == 0 {
 		return nil, fmt.Errorf("no file in folder %q", a.From)
@@ -125,7 +130,7 @@ func (r *run) actionSteps(a merge.Action) ([]*step, error) {
 }
 
 // fileStep renames or removes one file. again: the file has another name in the
-// folder, which an earlier step moves (the snapshot caught a client's MOVE
+// folder or in another one of its archive family, which an earlier step moves (the snapshot caught a client's MOVE
 // half-way); then this one goes.
 func (r *run) fileStep(a merge.Action, f tree.File, again bool) (*step, error) {
 	s := &step{side: a.Side, action: &a, op: apply.Op{Kind: apply.Unlink, From: f}, seen: &f, again: again}

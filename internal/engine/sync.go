@@ -100,7 +100,8 @@ type run struct {
 	now         [2]*now
 	ownNames    [2]map[string]string // folders that the last sync renamed, old name → new
 	refused     [2][]tree.Refused
-	refusedMore [2]int // how many more there were than the list holds
+	made        [2]map[string]bool // archive subfolders that syncs have made
+	refusedMore [2]int             // how many more there were than the list holds
 
 	ids       *identities
 	agreed    map[string][2][]tree.Placement
@@ -263,6 +264,7 @@ func (r *run) compare(ctx context.Context) error {
 	if err := r.identify(); err != nil {
 		return err
 	}
+	r.findMade()
 	r.recover()
 	r.work = r.working()
 	var err error

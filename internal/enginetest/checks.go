@@ -160,6 +160,7 @@ func (w *world) checkReport(rec *state.Record, before, after [2]shelf) {
 			}
 			if a.Side == side {
 				w.replay(is, a, &n)
+				n.ExpiredBytes += a.Freed
 			}
 		}
 		if d := cmp.Diff(is, namesOf(after[side])); d != "" {

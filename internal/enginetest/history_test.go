@@ -41,6 +41,8 @@ type round struct {
 	Ops    []op
 	Days   int // that pass first
 	Wipe   bool
+	Refile bool // with these patterns from now on, where there were some
+	To     [2]string
 	Again  bool
 	Decide []decision
 }
@@ -69,9 +71,22 @@ func drawRules(t *rapid.T) rules {
 	}
 	if rapid.Bool().Draw(t, "lists") {
 		d := deletions.Draw(t, "lists")
-		r.folders["lists"] = rule{deletedOnline: &d, keepFlagged: true}
+		r.folders[lists] = rule{deletedOnline: &d, keepFlagged: true, keepDays: rapid.SampledFrom([]int{0, 0, 60}).Draw(t, "keep lists")}
+		if rapid.Bool().Draw(t, "archive") {
+			r.archive = drawArchive(t)
+		}
 	}
 	return r
+}
+
+// drawArchive draws the patterns of the two sides, not none for both.
+func drawArchive(t *rapid.T) [2]string {
+	pattern := rapid.SampledFrom([]string{"%Y-%m", "%Y", "%Y/%m"})
+	one, two := pattern.Draw(t, "archive"), rapid.SampledFrom([]string{"", "%Y-%m", "%Y", "%Y/%m"}).Draw(t, "other archive")
+	if rapid.Bool().Draw(t, "archive online") {
+		return [2]string{one, two}
+	}
+	return [2]string{two, one}
 }
 
 func drawHistory(t *rapid.T) history {
@@ -87,6 +102,7 @@ func drawHistory(t *rapid.T) history {
 	rounds := rapid.Custom(func(t *rapid.T) round {
 		return round{
 			Ops: several(t, "ops", ops, 4, 24), Days: rapid.IntRange(0, 20).Draw(t, "days"),
+			Refile: rapid.IntRange(0, 5).Draw(t, "refile") == 0, To: drawArchive(t),
 			Wipe: rapid.Bool().Draw(t, "wipe"), Again: rapid.IntRange(0, 3).Draw(t, "again") > 0,
 			Decide: rapid.SliceOfN(decisions, 0, 3).Draw(t, "decide"),
 		}
@@ -175,6 +191,10 @@ func live(t *testing.T, rt *rapid.T, h history, second bool, syncs *int, seen ma
 		if w.beyond() {
 			seen["left where the oracle ends"]++
 			break
+		}
+		if w.oracle.filing() && r.Refile {
+			w.oracle.archive = r.To
+			w.log("  archives are %q now", r.To)
 		}
 		if second && r.Wipe {
 			w.must(os.RemoveAll(w.state))

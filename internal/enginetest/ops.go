@@ -130,6 +130,9 @@ func (c *client) deliver(unread bool) string {
 	if keep := c.oracle.folders["old"].keepDays; c.b%4 == 1 && keep > 0 && slices.Contains(c.sh.names(), "old") {
 		folder, age = "old", keep-c.rng.IntN(15) // its time is nearly over
 	}
+	if _, there := c.sh.folders[lists]; there && c.b%4 == 2 && c.oracle.filing() {
+		folder, age = lists, c.rng.IntN(500)
+	}
 	id := c.newMail(time.Duration(age) * 24 * time.Hour)
 	name, sub := c.unique(id), "new"
 	if !unread {
@@ -204,7 +207,7 @@ func (c *client) target(f file, folder, unique string) file {
 func (c *client) move(newName bool) string {
 	f, ok := c.file(anyFile)
 	to := c.folder()
-	if !ok || c.has(f.mail, to) {
+	if !ok || c.has(f.mail, to) || c.oracle.family(f.folder) != c.oracle.family(to) && c.inFamily(f.mail, to) {
 		return ""
 	}
 	if !c.allowed(f.mail, func(ps places) { ps[to] = ps[f.folder]; delete(ps, f.folder) }) {
@@ -230,7 +233,7 @@ func (c *client) has(mail int, folder string) bool {
 func (c *client) copy() string {
 	f, ok := c.file(anyFile)
 	to := c.folder()
-	if !ok || c.has(f.mail, to) || !c.allowed(f.mail, func(ps places) { ps[to] = ps[f.folder] }) {
+	if !ok || c.inFamily(f.mail, to) || !c.allowed(f.mail, func(ps places) { ps[to] = ps[f.folder] }) {
 		return ""
 	}
 	g := c.target(f, to, f.unique())

@@ -40,7 +40,7 @@ func below(sh shelf, folder string) []string {
 // must have them: else it is a folder that goes and one that comes.
 func (c *client) renameFolder() string {
 	from := c.folder()
-	if _, ruled := c.oracle.folders[from]; ruled || from == "INBOX" {
+	if _, ruled := c.oracle.folders[c.oracle.family(from)]; ruled || from == "INBOX" {
 		return ""
 	}
 	all := below(c.sh, from)

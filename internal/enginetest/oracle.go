@@ -34,6 +34,7 @@ type rules struct {
 	maxDeletions int
 	includeNew   int // 0: never; 1: at once; else after so many days
 	folders      map[string]rule
+	archive      [2]string // patterns of the subfolders of lists; both "": it has none
 }
 
 func (r rules) deletion(side merge.Side, folder string) merge.Deletion {
@@ -56,6 +57,7 @@ type memory struct {
 	// answered it with take.
 	asked, answered string
 	take            merge.Side
+	since           time.Time // when it was brought back online, being too old
 }
 
 // An oracle predicts what a sync leaves, mail by mail. It is written from the
@@ -66,6 +68,8 @@ type oracle struct {
 	agreed map[string]bool      // folders that both sides had
 	rename [2]map[string]string // since the last sync, old name → new
 	known  [2]int
+	made   [2]map[string]bool // subfolders of lists that syncs have made
+	last   time.Time          // the clock of the last sync
 }
 
 // A verdict is what becomes of one mail.
@@ -76,6 +80,7 @@ type verdict struct {
 	moveMove bool
 	deleted  []merge.Side // on that side, by the user, since the last sync
 	odd      string       // why the table does not say
+	since    time.Time    // the next memory.since
 }
 
 // facts are what a verdict depends on besides the mail itself.
@@ -129,7 +134,7 @@ func (o *oracle) split(ps places) (visible, skipped places) {
 func (o *oracle) ask(base, now [2]places, fa facts) string {
 	s := fmt.Sprint(fa.dragged)
 	for _, ps := range []places{base[0], base[1], now[0], now[1]} {
-		ps = o.renamed(ps)
+		ps = o.folded(o.renamed(ps))
 		for _, f := range slices.Sorted(maps.Keys(ps)) {
 			s += fmt.Sprintf(" %q %v", f, ps[f].attrs&^(seen|deleted))
 		}
@@ -142,16 +147,18 @@ func (o *oracle) ask(base, now [2]places, fa facts) string {
 func (o *oracle) foresee(mail int, now [2]places, fa facts) (v verdict) {
 	m := o.of(mail)
 	c := &one{oracle: o, memory: m, facts: fa}
+	c.verdict.since = m.since
 	var skipped, skippedBase [2]places
 	for _, side := range merge.Sides {
-		c.base[side], skippedBase[side] = o.split(o.renamed(m.base[side]))
-		c.now[side], skipped[side] = o.split(o.renamed(now[side]))
+		c.base[side], skippedBase[side] = o.split(o.folded(o.renamed(m.base[side])))
+		c.now[side], skipped[side] = o.split(o.folded(o.renamed(now[side])))
 		c.inSkipped[side] = skipped[side]
 	}
 	c.question = o.ask(m.base, now, fa)
 	c.decide()
 	v = c.verdict
 	for _, side := range merge.Sides {
+		v.want[side] = o.unfold(side, v.want[side], now[side], v.kind != "", fa.clock)
 		maps.Copy(v.want[side], skipped[side])
 		maps.Copy(v.base[side], skippedBase[side])
 	}
@@ -162,6 +169,10 @@ func (o *oracle) foresee(mail int, now [2]places, fa facts) (v verdict) {
 func (o *oracle) settle(mail int, v verdict, now [2]places, fa facts) {
 	m := o.of(mail)
 	m.base, m.held, m.answered = v.base, v.kind, ""
+	m.since = time.Time{}
+	if len(v.base[online]) > 0 {
+		m.since = v.since
+	}
 	m.asked = o.ask(v.base, now, fa)
 }
 
@@ -188,10 +199,20 @@ func (o *oracle) folderVerdict(have [2]map[string]bool, after [2]map[string]int)
 	for f := range o.agreed {
 		was[o.newName(f)] = true
 	}
+	var members [2]map[string]bool
+	for _, side := range merge.Sides {
+		members[side] = o.memberVerdict(side, have[side], after[side])
+		maps.Copy(want[side], members[side])
+	}
 	for f := range all {
+		if o.member(f) {
+			continue
+		}
 		on, off := now[merge.Online][f], now[merge.Offline][f]
 		switch {
 		case o.folders[f].skip:
+		case f == lists && was[f] && on != off && (on && len(members[online]) > 0 || off && len(members[offline]) > 0):
+			on, off = on || after[online][f] > 0, off || after[offline][f] > 0 // the subfolders keep it
 		case was[f] && on != off && after[merge.Online][f]+after[merge.Offline][f] == 0:
 			on, off = false, false // deleted on one side, empty on the other
 		case was[f] && on != off:

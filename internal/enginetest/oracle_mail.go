@@ -2,6 +2,7 @@ package enginetest
 
 import (
 	"maps"
+	"time"
 
 	"snapmerge/merge"
 )
@@ -342,9 +343,10 @@ func mergeAttrs(sl *slot, travels [2]bool) (on, off attrs) {
 // too old for online.
 func (c *one) finish() {
 	c.want = [2]places{{}, {}}
+	c.bring()
 	for _, sl := range c.slots {
 		on, off := sl.result[online], sl.result[offline]
-		if on != nil && off != nil && c.tooOld(on) {
+		if on != nil && off != nil && c.tooOld(on) && c.tooOld(&spot{on.folder, place{attrs: on.attrs, received: max(on.received, c.verdict.since.UnixNano())}}) {
 			on = nil
 		}
 		for s, p := range [2]*spot{on, off} {
@@ -355,6 +357,25 @@ func (c *one) finish() {
 				c.odd = "two placements meet in one folder"
 			}
 			c.want[s][p.folder], c.verdict.base[s][p.folder] = p.place, p.place
+		}
+	}
+}
+
+// bring finds mail that had no part online and that somebody has brought there
+// although it is too old: its time begins anew. What was there a day before the
+// last sync was not brought, nor is anything by a first sync.
+func (c *one) bring() {
+	known := len(c.memory.base[offline]) > 0
+	if len(c.memory.base[online]) > 0 || !known && c.last.IsZero() {
+		return
+	}
+	for _, sl := range c.slots {
+		n, res := sl.now[online], sl.result[online]
+		if n == nil || res == nil || !known && time.Unix(0, n.ctime).Before(c.last.Add(-24*time.Hour)) {
+			continue
+		}
+		if expired(c.folders[res.folder].keepDays, n.received, c.clock) {
+			c.verdict.since = c.clock
 		}
 	}
 }

@@ -38,6 +38,9 @@ func (w *world) mailbox() config.Mailbox {
 		if f.keepDays > 0 {
 			rule.Keep = &merge.Keep{Unit: merge.KeepDays, N: f.keepDays}
 		}
+		if name == lists {
+			rule.Archive = [2]merge.Pattern{merge.Pattern(r.archive[online]), merge.Pattern(r.archive[offline])}
+		}
 		mb.Folders = append(mb.Folders, rule)
 	}
 	mb.Rotate = w.rotation
@@ -136,6 +139,7 @@ func (w *world) sync() *state.Record {
 	for mail, v := range fc.mails {
 		w.oracle.settle(mail, v, view[mail], fc.facts[mail])
 	}
+	w.oracle.last = w.clock
 	w.oracle.agreed, w.oracle.rename, w.oracle.known = fc.agreed, [2]map[string]string{{}, {}}, [2]int{}
 	for _, m := range w.oracle.memory {
 		for _, s := range merge.Sides {

@@ -55,7 +55,7 @@ type world struct {
 
 // fixedFolders are those that clients make and remove; "work/a" is below one
 // of them, and one name is not ASCII.
-var fixedFolders = []string{"work", "work/a", "lists", umlaut, "old", "Spam"}
+var fixedFolders = []string{"work", "work/a", "lists", umlaut, "old", "Spam", "lists/2020"}
 
 // newWorld makes two empty mailboxes in fs. fsHome: home has the fs layout.
 func newWorld(t tb, fs *btrfstest.FS, sub func(name string) string, r rules, fsHome bool, seed uint64) *world {
@@ -64,7 +64,8 @@ func newWorld(t tb, fs *btrfstest.FS, sub func(name string) string, r rules, fsH
 		clock:     time.Now().UTC().Truncate(time.Second),
 		owner:     [2]map[uint64]int{{}, {}},
 		byContent: map[[sha256.Size]byte]int{}, keys: map[string]int{},
-		oracle: &oracle{rules: r, memory: map[int]*memory{}, agreed: map[string]bool{}, rename: [2]map[string]string{{}, {}}},
+		oracle: &oracle{rules: r, memory: map[int]*memory{}, agreed: map[string]bool{}, rename: [2]map[string]string{{}, {}},
+			made: [2]map[string]bool{{}, {}}},
 	}
 	for _, side := range merge.Sides {
 		s := store{root: sub(side.String()), snapshots: filepath.Join(fs.Path, "snapshots-"+side.String())}
@@ -75,6 +76,9 @@ func newWorld(t tb, fs *btrfstest.FS, sub func(name string) string, r rules, fsH
 		w.stores[side] = s
 		for _, f := range []string{"INBOX", "work", "old", "Spam"} {
 			w.makeFolder(side, f)
+		}
+		if r.filing() {
+			w.makeFolder(side, lists)
 		}
 	}
 	return w

@@ -31,6 +31,7 @@ type Report struct {
 	Totals
 	Actions []ReportAction
 	Met     []merge.Conflict // in this sync, decided and waiting ones
+	Notes   []string         // what was not done although its time had come, and why
 }
 
 // Totals are a sync's counts, under the names that "sync --json" has for them.
@@ -55,6 +56,8 @@ type Counts struct {
 	Deleted int `json:"deleted"`
 	Folders int `json:"folders"`
 	Expired int `json:"expired"` // online only
+	// ExpiredBytes is what the expired mail took, by its length.
+	ExpiredBytes int64 `json:"expired_bytes"`
 }
 
 // A ReportAction is one action and what became of it.
@@ -68,6 +71,7 @@ type ReportAction struct {
 	After    *Named `json:",omitempty"` // nil if nothing is left
 	// Copy is where a deleted mail can be read for as long as that snapshot is kept.
 	Copy   *SnapshotFile `json:",omitempty"`
+	Freed  int64         `json:",omitempty"` // bytes of a mail that was expired
 	Effect Effect
 	Why    string `json:",omitempty"` // where it was not done, or not all of it
 }
@@ -101,6 +105,7 @@ type details struct {
 	Previous int `json:",omitempty"` // 0 also where an earlier version wrote the record
 	Actions  []ReportAction
 	Met      []merge.Conflict
+	Notes    []string `json:",omitempty"`
 	Pending  Pending
 }
 
@@ -117,7 +122,7 @@ func WriteRecord(dir *os.File, r *Record) error {
 	if err != nil {
 		return fmt.Errorf("write %q: %w", name, err)
 	}
-	body, err := codec.Encode(details{r.Previous, r.Report.Actions, r.Report.Met, r.Pending})
+	body, err := codec.Encode(details{r.Previous, r.Report.Actions, r.Report.Met, r.Report.Notes, r.Pending})
 	if err != nil {
 		return fmt.Errorf("write %q: %w", name, err)
 	}
@@ -144,7 +149,7 @@ func ReadRecord(dir *os.File, sync int) (*Record, error) {
 	}
 	return &Record{
 		Meta: s.Meta, Previous: d.Previous, Started: s.Started, Finished: s.Finished,
-		Report:  Report{s.Totals, d.Actions, d.Met},
+		Report:  Report{s.Totals, d.Actions, d.Met, d.Notes},
 		Pending: d.Pending,
 	}, nil
 }

@@ -93,6 +93,14 @@ type Pending struct {
 	// Rules is a fingerprint of the folder rules. With other rules every message
 	// is looked at again.
 	Rules string
+	// LastSync is when the sync began, by home's clock: the next one tells by it
+	// that a clock is wrong, and what has become due since.
+	LastSync time.Time
+	// Made are the archive subfolders that syncs have made on each side, and that
+	// are removed when they have become empty.
+	Made [2][]string
+	// Unfiled are messages that were to be moved, and were not.
+	Unfiled []string
 }
 
 // An AgreedMessage is one whose agreed state is not what the base snapshots
