@@ -12,6 +12,8 @@ import (
 	"snapmerge/internal/btrfstest"
 	"snapmerge/internal/engine"
 	"snapmerge/internal/state"
+	"snapmerge/merge"
+	"snapmerge/snapshot"
 )
 
 // An end is what a test compares: both stores, what waits, and what all syncs
@@ -92,8 +94,16 @@ func (w *world) settled() {
 		}
 	}
 	mb := w.mb
-	if l := names(w.t, mb.Online.Snapshots); len(l) != 1 {
-		w.t.Errorf("snapshots online: %q, want the base only", l)
+	// And what is the only one to have mail that was placed and deleted at home
+	// between two snapshots of home.
+	want := 1
+	for _, u := range res.Record.Pending.Undo {
+		if strings.HasPrefix(u.Snapshot, snapshot.Online) && u.Snapshot != res.Record.Snapshots[merge.Online] {
+			want++
+		}
+	}
+	if l := names(w.t, mb.Online.Snapshots); len(l) != want {
+		w.t.Errorf("snapshots online: %q, want %d: the base, and what deletions need", l, want)
 	}
 	for _, n := range names(w.t, mb.Offline.Snapshots) {
 		if !strings.HasPrefix(n, "offline.") && !strings.HasPrefix(n, "sync.") {
