@@ -164,6 +164,9 @@ func (r *run) own() []state.OwnFile {
 		if s.action == nil || s.result == nil || s.result.File == nil {
 			continue
 		}
+		if s.side == merge.Online && r.hosts.Mirrored {
+			continue // the next snapshot is read from a received copy, whose inodes have other numbers
+		}
 		if s.before == nil || s.before.Ino != s.result.File.Ino { // also a copy can be a new file
 			out = append(out, state.OwnFile{Side: s.side, Message: s.action.Message, File: *s.result.File})
 		}
