@@ -191,11 +191,13 @@ func (r *result) unfoldSlot(i int, fm *folderMerge) {
 }
 
 // tidies tells whether a placement that stays in its family is moved to where it
-// belongs there. It is not while it waits in new/, nor without a date by a sane
-// clock, nor at the price of a keyword, nor where another file of it lies.
+// belongs there. It is not while it waits in new/, unless a flag takes it out of
+// there anyway, nor without a date by a sane clock, nor at the price of a keyword,
+// nor where another file of it lies.
 func (r *result) tidies(side Side, i int, res tree.Placement, fm *folderMerge) bool {
 	now := r.out.Slots[i].Now[side] // in its real folder
-	if _, ok := fm.family(res.Folder); !ok || now.New || !r.p.Misfiled(side, now.Folder, res.Received) {
+	waits := now.New && now.Flags == res.Flags && len(differ(keywordSet(now), keywordSet(&res))) == 0
+	if _, ok := fm.family(res.Folder); !ok || waits || !r.p.Misfiled(side, now.Folder, res.Received) {
 		return false
 	}
 	to := fm.filed(side, res.Folder, res)

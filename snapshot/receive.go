@@ -150,6 +150,8 @@ func sealing(root *os.File, dir, name string, uuid UUID, ctransid uint64) []step
 	sync := func() error { return unix.Syncfs(int(root.Fd())) }
 	return []step{
 		{"look", func() error { return checkPart(root, dir, name) }},
+		// Whoever wrote it owns it, and may have opened it to others.
+		{"close it to others", func() error { return root.Chmod(0o700) }},
 		{"sync", sync},
 		{"set the received UUID", func() error { return setReceived(root, uuid, ctransid) }},
 		{"make it read-only", func() error { return setReadOnly(root) }},

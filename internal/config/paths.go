@@ -28,10 +28,16 @@ func (d *document) checkSides(mailboxes []Mailbox, sides func(Mailbox) []side) {
 			}
 			// Snapshots are named by side and sync number: two mailboxes in one
 			// directory would take each other's.
-			id := s.name + " " + s.Host + " " + s.Snapshots
-			if other, ok := owner[id]; ok {
-				d.failIn(m.Name, s.name, "snapshots", fmt.Sprintf("%q has the %s snapshots of mailbox %q already", s.Snapshots, s.name, other))
-			} else {
+			ids := []string{s.name + " " + s.Host + " " + s.Snapshots}
+			if s.name == "offline" && m.Online.Host != "" {
+				// What is received of online is kept there too, under online's names.
+				ids = append(ids, "online  "+s.Snapshots)
+			}
+			for _, id := range ids {
+				if other, ok := owner[id]; ok && other != m.Name {
+					d.failIn(m.Name, s.name, "snapshots", fmt.Sprintf("%q has the %s snapshots of mailbox %q already", s.Snapshots, s.name, other))
+					break
+				}
 				owner[id] = m.Name
 			}
 		}

@@ -174,6 +174,9 @@ func (r *run) aim(s *step, placed map[string]tree.File) (why string, err error) 
 // notAtHome says why mail must not be expired online: home's file is not equal to
 // it. A file that was placed by this run is a clone of it.
 func (r *run) notAtHome(s *step) (why string, err error) {
+	if err := r.answered(); err != nil {
+		return "", err // no file at home would mean nothing
+	}
 	home := r.now[merge.Offline].all(s.action.Message)
 	if len(home) == 0 {
 		return "", nil

@@ -133,7 +133,7 @@ func (h *Hosts) look(ctx context.Context, mb config.Mailbox, thorough bool) erro
 			switch {
 			case p.Subject != "snapmerge":
 				errs = append(errs, fmt.Errorf("mailbox %s: %s: %w", mb.Name, side, p))
-			case side == merge.Offline || h.Mirrored: // not root; here it is said once
+			case side == merge.Offline: // not root: it is said once
 				errs = append(errs, p)
 			}
 		}

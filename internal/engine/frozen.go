@@ -22,8 +22,10 @@ type frozen struct {
 
 func openFrozen(s host.Store, name string) (*frozen, error) {
 	path := filepath.Join(s.Snapshots, name)
-	if _, err := snapshot.Read(path); err != nil {
+	if info, err := snapshot.Read(path); err != nil {
 		return nil, err
+	} else if !info.ReadOnly {
+		return nil, fmt.Errorf("snapshot %q: %w", path, snapshot.ErrNotSnapshot)
 	}
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {

@@ -157,14 +157,14 @@ func (r *run) unreadable(side merge.Side) func(message string) bool {
 	}
 	return func(message string) bool {
 		for _, f := range r.base[side].all(message) {
-			if hidden(f.Folder, key(f)) {
+			if hidden(f.Folder, key(f)) || hidden(rename(r.now[side].renamed, f.Folder), key(f)) {
 				return true
 			}
 		}
 		// What the last sync placed or moved is not in the base snapshot, as it was
 		// taken before.
 		for _, p := range r.agreed[message][side] {
-			if hidden(p.Folder, keyUpTo(message, ",")) {
+			if k := keyUpTo(message, ","); hidden(p.Folder, k) || hidden(rename(r.now[side].renamed, p.Folder), k) {
 				return true
 			}
 		}

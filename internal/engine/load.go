@@ -140,6 +140,7 @@ func IndexPath(stateDir, mailbox string) string { return filepath.Join(stateDir,
 func (r *run) loadState(rec *state.Record, damaged bool) error {
 	meta, err := r.index.Meta()
 	if err == nil {
+		r.indexed = meta.Sync
 		// If the record of the last sync is damaged, the index may be of that sync.
 		newer := damaged && meta.Sync > 0 && (rec == nil || meta.Sync > rec.Sync)
 		if newer || rec != nil && meta == rec.Meta || rec == nil && meta.Sync == 0 {
@@ -195,7 +196,8 @@ func (r *run) baseTrees(rec *state.Record) (trees [2]*tree.Tree, err error) {
 // deleted mail that only they hold; and if there are others newer than the
 // newest record, then records are missing, and nobody knows what they hold.
 func (r *run) clean(ctx context.Context) error {
-	newest := r.last.Sync
+	// What the index has seen has been, even if its record is gone.
+	newest := max(r.last.Sync, r.indexed)
 	if recs, err := state.ListRecords(r.dir); err != nil {
 		return err
 	} else if len(recs) > 0 {
@@ -209,12 +211,18 @@ func (r *run) clean(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, e := range slices.Concat(r.hosts.Facts[merge.Online].Snapshots, r.hosts.Facts[merge.Offline].Snapshots, mirrors) {
+	known := newest
+	for _, e := range slices.Concat(r.hosts.Facts[merge.Offline].Snapshots, mirrors) {
+		newest, known = max(newest, e.Sync), max(known, e.Sync)
+	}
+	for _, e := range r.hosts.Facts[merge.Online].Snapshots {
+		// Online could use up all numbers, and home's for ever with them.
+		if e.Sync > known+maxAhead {
+			return fmt.Errorf("online has a snapshot %q, but home knows of no sync after %d: delete it there", e.Name, known)
+		}
 		newest = max(newest, e.Sync)
 	}
-	if err := r.dropParts(); err != nil {
-		return err
-	}
+	r.dropParts()
 	if newest == orphan && !r.opt.DryRun {
 		newest--
 		if err := r.dropSync(ctx, orphan); err != nil {
@@ -226,6 +234,10 @@ func (r *run) clean(ctx context.Context) error {
 	r.n = newest + 1
 	return nil
 }
+
+// maxAhead is by how much online's numbers may be ahead of home's: by more than
+// that no home was ever set back.
+const maxAhead = 1_000_000
 
 // dropSync deletes all snapshots of a sync that came to nothing.
 func (r *run) dropSync(ctx context.Context, sync int) error {

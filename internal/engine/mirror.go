@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"snapmerge/internal/stream"
 	"snapmerge/merge"
 	"snapmerge/snapshot"
+	"snapmerge/tree"
 )
 
 // mirrors lists the copies of online's snapshots that home has received: none
@@ -42,15 +44,16 @@ func (r *run) pruneMirrors(names []string) error {
 	return errors.Join(errs...)
 }
 
-// dropParts deletes what killed runs have received in part.
-func (r *run) dropParts() error {
+// dropParts deletes what killed runs have received in part. What can not be
+// deleted is in nobody's way, but takes room.
+func (r *run) dropParts() {
 	parts, err := snapshot.Leftovers(r.mb.Offline.Snapshots)
 	for _, name := range parts {
-		if err == nil {
-			err = snapshot.Discard(r.mb.Offline.Snapshots, name)
-		}
+		err = errors.Join(err, snapshot.Discard(r.mb.Offline.Snapshots, name))
 	}
-	return err
+	if err != nil {
+		r.notes = append(r.notes, err.Error())
+	}
 }
 
 // An arrival is what came of online's snapshot from another machine.
@@ -71,13 +74,16 @@ func (r *run) receive(ctx context.Context) <-chan arrival {
 		out <- arrival{}
 		return out
 	}
-	parent := ""
-	if r.last.Sync > 0 && !r.lost[merge.Online] && !r.limitsChanged() {
+	parent, raised := "", r.last.Sync > 0 && r.limitRaised()
+	if r.last.Sync > 0 && !r.lost[merge.Online] && !raised {
 		parent = r.last.Snapshots[merge.Online]
 	}
 	go func() {
 		begun := time.Now()
 		a := r.receiveFrom(ctx, parent)
+		if raised {
+			a.note = "the limit on a message was raised: all of online was received anew, and nothing that is missing there counts as deleted"
+		}
 		if parent != "" && errors.Is(a.err, stream.ErrMismatch) {
 			a = r.receiveFrom(ctx, "")
 			a.note = fmt.Sprintf("online's changes do not fit what was received of sync %d: all of it was received anew, and nothing that is missing there counts as deleted", r.last.Sync)
@@ -136,18 +142,13 @@ func (r *run) arrived(a arrival) error {
 	return nil
 }
 
-// limitsChanged tells whether mail that was refused for its size might now be
-// let in: increments do not bring it again.
-func (r *run) limitsChanged() bool {
-	if r.last.Limits == r.limits() {
+// limitRaised tells whether mail that was refused for its size might now be let
+// in: increments do not bring it again.
+func (r *run) limitRaised() bool {
+	if r.last.Limit >= r.mb.Limits.Message {
 		return false
 	}
-	for _, ref := range r.last.Refused[merge.Online] {
-		if strings.HasPrefix(ref.Why, "larger than") {
-			return true
-		}
-	}
-	return false
+	return r.last.RefusedMore[merge.Online] > 0 || slices.ContainsFunc(r.last.Refused[merge.Online], func(ref tree.Refused) bool {
+		return strings.HasPrefix(ref.Why, "larger than") || strings.HasPrefix(ref.Why, "made from")
+	})
 }
-
-func (r *run) limits() string { return fmt.Sprint(r.mb.Limits.Message) }

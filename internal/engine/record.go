@@ -19,7 +19,7 @@ func (r *run) record(finished time.Time) (*state.Record, error) {
 	rec := &state.Record{Meta: r.meta, Previous: r.last.Sync, Started: r.now0, Finished: finished}
 	rec.Pending = state.Pending{
 		Agreed: r.settled(), Folders: r.agreedFolders(), Held: r.held(), Own: r.own(), OwnFolders: r.ownFolders(),
-		Rules: r.rules(), Refused: r.refused, RefusedMore: r.refusedMore, Limits: r.limits(),
+		Rules: r.rules(), Refused: r.refused, RefusedMore: r.refusedMore, Limit: r.mb.Limits.Message,
 		LastSync: r.now0, Made: r.madeFolders(), Unfiled: r.unfiled(),
 	}
 	if r.clockBack() {

@@ -96,7 +96,8 @@ func TestAim(t *testing.T) {
 			other := &step{side: tt.otherSide, action: &merge.Action{Side: tt.otherSide, Op: tt.other, Message: "m"}, result: tt.result}
 			last := &step{side: tt.side, action: &merge.Action{Side: tt.side, Op: tt.op, Message: "m"}}
 			r := &run{byMessage: map[string][]*step{"m": {other, last}}}
-			r.now[merge.Offline] = &now{base: &base{}}
+			r.base = [2]*base{{}, {}}
+			r.now[merge.Offline] = &now{base: r.base[merge.Offline]}
 			if why, err := r.aim(last, nil); why != tt.want || err != nil {
 				t.Errorf("%q, %v; want %q", why, err, tt.want)
 			}

@@ -28,6 +28,7 @@ import (
 type Options struct {
 	DryRun bool // plan only: nothing stays changed
 	// Progress is told what is being done and how far it is; total is 0 if unknown.
+	// While a stream is received it is called from two goroutines.
 	Progress func(stage string, done, total int)
 	Now      func() time.Time // the clock
 	Connect  Connect          // nil: online is a path on this machine
@@ -90,6 +91,7 @@ type run struct {
 	acks         []state.Ack
 	decided      map[string]state.Decided // answers since the last sync
 	n            int                      // number of this sync
+	indexed      int                      // the sync that the index was of when it was opened
 	meta         state.Meta
 	lost         [2]bool
 	rulesChanged bool

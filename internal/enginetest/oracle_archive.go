@@ -59,8 +59,8 @@ func (r rules) unfold(side merge.Side, want, now places, held bool, clock time.T
 	for f, p := range want {
 		at := r.filed(side, f, p.received, clock)
 		for was, q := range now {
-			if r.family(was) == f && (held || q.fresh) {
-				at = was // and it waits there
+			if r.family(was) == f && (held || q.fresh && q.attrs == p.attrs) {
+				at = was // and it waits there; a flag would take it out of new/ anyway
 			}
 		}
 		out[at] = p

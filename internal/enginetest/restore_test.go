@@ -152,7 +152,9 @@ func (w *world) restoreAll(gone []goner) (back int) {
 	}
 	_, after := w.view()
 	for _, f := range before[offline].files {
-		if !slices.ContainsFunc(after[offline].files, func(g file) bool { return g.ino == f.ino && g.folder == f.folder && g.attrs == f.attrs }) {
+		// Folder and flags may be others now, if online had changed the mail too: the
+		// oracle has looked.
+		if !slices.ContainsFunc(after[offline].files, func(g file) bool { return g.ino == f.ino }) {
 			w.t.Fatalf("the next sync took %+v away\n%s", f, w.story())
 		}
 	}

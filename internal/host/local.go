@@ -213,7 +213,7 @@ func openSnapshot(dir, name string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), path), nil
 }
 
-// look counts what the store holds, in a snapshot, since mail clients are at
+// count counts what the store holds, in a snapshot, since mail clients are at
 // work in it. It is named like that of a sync to come, so if this is killed, the
 // next sync takes it for its own left-over.
 func (l *Local) count(f *Facts) (err error) {

@@ -86,8 +86,8 @@ type Pending struct {
 	// compared with it. RefusedMore counts what the lists have no room for.
 	Refused     [2][]tree.Refused
 	RefusedMore [2]int
-	// Limits are those by which online's mail was refused.
-	Limits string
+	// Limit is the size in bytes above which online's mail was refused.
+	Limit int64
 	// Undo names the snapshots that deletions within preserve_min were made from.
 	Undo []Undo
 	// Rules is a fingerprint of the folder rules. With other rules every message

@@ -154,6 +154,7 @@ func receivePair(t *testing.T, r *rand.Rand, l tree.Layout, kind int, all *total
 	f := btrfstest.Shared(t)
 	defer cleanUp(t, f.Path)
 	w := newWorld(t, r, l, f.Subvolume(t, "live"))
+	w.sent = true
 	m := newMirrors(t, f.Path+"/mirrors")
 	var snaps []*os.File
 	var applied []byte

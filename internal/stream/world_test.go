@@ -27,6 +27,9 @@ type world struct {
 	n       int // counts mails and contents
 	log     []string
 	subvols bool
+	// sent: the store is online's. What stands there for something refused is a mail
+	// as any other to who receives it.
+	sent bool
 }
 
 func newWorld(t *testing.T, r *rand.Rand, l tree.Layout, root string) *world {
@@ -273,6 +276,8 @@ func (w *world) wildStep() {
 func (w *world) refuseStep(p string) {
 	var st unix.Stat_t
 	if err := unix.Lstat(w.abs(p), &st); err == nil && st.Nlink == 1 {
-		w.try("refuse", p)
+		if !w.sent {
+			w.try("refuse", p)
+		}
 	}
 }
