@@ -234,7 +234,12 @@ func (s *stress) cameHere(side merge.Side, line string) bool {
 		return false
 	}
 	folder, err := s.layout[side].Folder(rel)
-	return err == nil && s.moved[fmt.Sprint(side, folder, m[2]+m[4])]
+	key := m[2] + m[4]
+	ok := err == nil && s.moved[fmt.Sprint(side, folder, key)]
+	if !ok {
+		s.t.Logf("%s, which is %s:\n%s", key, s.subject[key], s.storyOf(s.subject[key]))
+	}
+	return ok
 }
 
 // next takes the next operation; false: it is enough.
