@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"snapmerge/internal/apply"
@@ -136,7 +137,7 @@ func (r *run) phase(i int) int {
 		return 0
 	case s.op.Kind == apply.Place:
 		return 1
-	case removes(s):
+	case removes(s), s.again:
 		return 3
 	}
 	return 2
@@ -156,6 +157,11 @@ func (r *run) aim(s *step, placed map[string]tree.File) (why string, err error) 
 		}
 		s.op.From, s.before = f, &f
 	}
+	if s.again && !r.renamed(s) {
+		// Dovecot may just have removed that one, as it takes the two for one
+		// mail (maildir_fix_duplicate): then this is the only one left.
+		return "its other name was not moved", nil
+	}
 	if !removes(s) {
 		return "", nil
 	}
@@ -169,6 +175,14 @@ func (r *run) aim(s *step, placed map[string]tree.File) (why string, err error) 
 		return r.notAtHome(s)
 	}
 	return "", nil
+}
+
+// renamed tells whether the file of a second name was moved under its first.
+func (r *run) renamed(again *step) bool {
+	return slices.ContainsFunc(r.byMessage[again.action.Message], func(t *step) bool {
+		return t.side == again.side && !t.again && t.op.Kind == apply.Rename && t.op.From.Ino == again.op.From.Ino &&
+			t.op.From.Folder == again.op.From.Folder && t.result != nil && t.result.Effect == state.Done
+	})
 }
 
 // notAtHome says why mail must not be expired online: home's file is not equal to

@@ -55,7 +55,7 @@ func TestPhases(t *testing.T) {
 		folder(merge.MakeFolder), folder(merge.RenameFolder),
 		mail(merge.Place, apply.Place),
 		mail(merge.Copy, apply.Copy), mail(merge.Move, apply.Rename), mail(merge.Flag, apply.Rename),
-		mail(merge.Move, apply.Unlink), // a second name of what was moved: its message keeps the first
+		{action: &merge.Action{Op: merge.Move}, op: apply.Op{Kind: apply.Unlink}, again: true}, // a second name of what was moved
 		mail(merge.Delete, apply.Unlink), mail(merge.Expire, apply.Unlink),
 		folder(merge.RemoveFolder),
 	}}
@@ -63,7 +63,7 @@ func TestPhases(t *testing.T) {
 	for i := range r.list {
 		got = append(got, r.phase(i))
 	}
-	if d := cmp.Diff([]int{0, 0, 1, 2, 2, 2, 2, 3, 3, 4}, got); d != "" {
+	if d := cmp.Diff([]int{0, 0, 1, 2, 2, 2, 3, 3, 3, 4}, got); d != "" {
 		t.Errorf("phases (-want +got):\n%s", d)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -53,6 +54,9 @@ type stress struct {
 	done     map[string]int    // commands, and answers other than OK
 	moved    map[string]bool   // what syncs have moved to where: side, folder, key
 	problems []string
+	story    map[string][]string // subject → what happened to it
+	subject  map[string]string   // message, as snapmerge calls it → subject
+	started  time.Time
 }
 
 // TestStress: four clients on each side do what comes to their mind, mail is
@@ -66,6 +70,7 @@ func TestStress(t *testing.T) {
 	seed := stressSeed(t)
 	s := &stress{
 		seed: seed, mails: map[string]string{}, mayBe: map[string]string{}, copies: map[string]int{}, done: map[string]int{}, moved: map[string]bool{},
+		story: map[string][]string{}, subject: map[string]string{}, started: time.Now(),
 		limit: 1 << 40, end: time.Now().Add(50 * time.Second),
 	}
 	if n := os.Getenv("SNAPMERGE_STRESS"); n != "" {
@@ -79,8 +84,8 @@ func TestStress(t *testing.T) {
 		s.server[side].Excused = func(line string) bool { return s.cameHere(side, line) }
 	}
 	s.fill()
-	s.sync()
-	s.sync()
+	s.note(s.sync())
+	s.note(s.sync())
 	first := [2]view{s.look(online), s.look(home)}
 	raced, syncs := s.run()
 	s.check(first)
@@ -155,14 +160,54 @@ func (s *stress) run() (raced, syncs int) {
 	}
 }
 
-// note keeps what a sync has moved.
+// note keeps what a sync has moved, and tells it to the stories of the mails.
 func (s *stress) note(rec *state.Record) {
 	for _, a := range rec.Report.Actions {
+		if a.Message == "" {
+			continue
+		}
 		if a.From != a.To && a.To != "" && a.After != nil {
 			key, _, _ := strings.Cut(a.After.Name, ",")
 			s.moved[fmt.Sprint(a.Side, a.To, key)] = true
 		}
+		if s.subject[a.Message] == "" {
+			s.subject[a.Message] = s.subjectOf(a.Message)
+		}
+		names := ""
+		if a.Before != nil {
+			names = a.Before.Name
+		}
+		if a.After != nil {
+			names += " -> " + a.After.Name
+		}
+		s.tell(s.subject[a.Message], "sync %d (from %.1f s): %s %s %q to %q, rule %s: %s %s %s", rec.Sync, rec.Started.Sub(s.started).Seconds(),
+			a.Side, a.Op, a.From, a.To, a.Rule, a.Effect, a.Why, names)
 	}
+}
+
+// subjectOf looks for a message by its name in the snapshots at home: that of the
+// sync which placed it does not have it yet, but mail is looked for as often as
+// something is done to it.
+func (s *stress) subjectOf(message string) string {
+	for _, side := range merge.Sides {
+		paths, _ := filepath.Glob(filepath.Join(s.path(side), "*", message+",*"))
+		more, _ := filepath.Glob(filepath.Join(s.path(side), "*", "*", message+",*"))
+		most, _ := filepath.Glob(filepath.Join(s.path(side), "*", "*", "*", message+",*"))
+		for _, p := range slices.Concat(paths, more, most) {
+			text, _ := os.ReadFile(p)
+			if m := subjectLine.FindStringSubmatch(string(text)); m != nil {
+				return m[1]
+			}
+		}
+	}
+	return message
+}
+
+// tell adds to the story of a mail.
+func (s *stress) tell(subject, format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.story[subject] = append(s.story[subject], fmt.Sprintf("%.1f s: ", time.Since(s.started).Seconds())+fmt.Sprintf(format, args...))
 }
 
 // Two complaints of Dovecot that can not be avoided, both about a file that a sync
@@ -189,7 +234,12 @@ func (s *stress) cameHere(side merge.Side, line string) bool {
 		return false
 	}
 	folder, err := s.layout[side].Folder(rel)
-	return err == nil && s.moved[fmt.Sprint(side, folder, m[2]+m[4])]
+	key := m[2] + m[4]
+	ok := err == nil && s.moved[fmt.Sprint(side, folder, key)]
+	if !ok {
+		s.t.Logf("%s, which is %s:\n%s", key, s.subject[key], s.storyOf(s.subject[key]))
+	}
+	return ok
 }
 
 // next takes the next operation; false: it is enough.

@@ -74,6 +74,13 @@ func (u *user) cmd(format string, args ...any) (dovecottest.Reply, bool) {
 	return r, r.OK()
 }
 
+// about is cmd for a command that changes the place of a mail.
+func (u *user) about(subject, format string, args ...any) {
+	in := u.folder
+	r, _ := u.cmd(format, args...)
+	u.tell(subject, "%s, %s, in %s: %s: %q %s", u.side, u.name, in, fmt.Sprintf(format, args...), r.Lines, r.Status)
+}
+
 // one does one thing.
 func (u *user) one() {
 	uids := slices.Sorted(maps.Keys(u.mails))
@@ -114,11 +121,11 @@ func (u *user) place(uid int) {
 		u.move(uid, subject)
 	case n < 90 && subject[0] == free:
 		u.copied(subject)
-		u.cmd("UID COPY %d %s", uid, u.anyFolder())
+		u.about(subject, "UID COPY %d %s", uid, u.anyFolder())
 	case n < 95:
 		u.gone(subject, u.name)
 		u.cmd(`UID STORE %d +FLAGS.SILENT (\Deleted)`, uid)
-		u.cmd("UID EXPUNGE %d", uid)
+		u.about(subject, "UID EXPUNGE %d", uid)
 		delete(u.mails, uid)
 	}
 }
@@ -189,7 +196,7 @@ func (u *user) move(uid int, subject string) {
 		}
 		u.gone(subject, "moved to "+to) // which will be deleted
 	}
-	u.cmd("UID MOVE %d %s", uid, to)
+	u.about(subject, "UID MOVE %d %s", uid, to)
 	delete(u.mails, uid)
 }
 
@@ -217,10 +224,12 @@ func (u *user) folders() {
 			u.own = name
 		}
 	case u.rng.IntN(2) == 0:
+		u.tell("", "%s: RENAME %s %s", u.side, u.own, name)
 		if _, ok := u.cmd("RENAME %s %s", u.own, name); ok {
 			u.own = name
 		}
 	default:
+		u.tell("", "%s: DELETE %s", u.side, u.own)
 		u.cmd("DELETE %s", u.own)
 		u.own = ""
 	}
