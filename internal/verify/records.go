@@ -116,6 +116,9 @@ func countOf(actions []state.ReportAction) (out counted) {
 		switch a.Effect {
 		case state.Done:
 			*field++
+			if a.Op == "expire" {
+				c.ExpiredBytes += a.Freed
+			}
 		case state.Raced:
 			out.raced++
 		}
