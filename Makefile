@@ -52,9 +52,7 @@ lint:
 
 # Each fuzz target for FUZZTIME; what one finds lands in its testdata/fuzz.
 fuzz:
-	grep -rno --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . | while IFS=: read -r file _ func; do \
-		go test -run '^$$' -fuzz "^$${func#func }\$$" -fuzztime $(FUZZTIME) "$$(dirname "$$file")" </dev/null; \
-	done
+	scripts/fuzz $(FUZZTIME)
 
 demo: root deps build
 	demo/run.sh $(DEMO_DIR)

@@ -224,6 +224,9 @@ func (d *differ) otherNames(ino uint64) error {
 // the stream made has no name that the stream does not know; a placeholder has
 // one name.
 func (d *differ) otherwiseTouched(n *node, path string) error {
+	if err := bounded(path); err != nil {
+		return err
+	}
 	for name, kid := range n.kids {
 		if kid == nil {
 			continue

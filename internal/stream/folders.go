@@ -20,6 +20,9 @@ type walk struct {
 // going shows by the times of the directory that holds it, so a folder that
 // was touched is looked at.
 func (w *walk) directory(n *node, path string) error {
+	if err := bounded(path); err != nil {
+		return err
+	}
 	dir := path
 	if dir == "" {
 		dir = "."
@@ -147,4 +150,14 @@ func (d *differ) listBefore(folder string) error {
 		}
 	}
 	return err
+}
+
+// bounded refuses directories that are nested deeper than a path can tell. No
+// command has such a path, but directories can be moved into each other without
+// end, and a walk keeps the path of each.
+func bounded(path string) error {
+	if len(path) >= pathMax {
+		return fmt.Errorf("path of %d bytes", len(path))
+	}
+	return nil
 }
