@@ -222,7 +222,7 @@ func (r *run) clean(ctx context.Context) error {
 		}
 		newest = max(newest, e.Sync)
 	}
-	r.dropParts()
+	stuck := r.dropParts()
 	if newest == orphan && !r.opt.DryRun {
 		newest--
 		if err := r.dropSync(ctx, orphan); err != nil {
@@ -231,7 +231,7 @@ func (r *run) clean(ctx context.Context) error {
 	} else if newest > orphan {
 		r.notes = append(r.notes, fmt.Sprintf("there are snapshots up to sync %d, but no record of it: they stay", newest))
 	}
-	r.n = newest + 1
+	r.n = max(newest, stuck) + 1
 	return nil
 }
 

@@ -44,16 +44,21 @@ func (r *run) pruneMirrors(names []string) error {
 	return errors.Join(errs...)
 }
 
-// dropParts deletes what killed runs have received in part. What can not be
-// deleted is in nobody's way, but takes room.
-func (r *run) dropParts() {
+// dropParts deletes what killed runs have received in part. One that can not be
+// deleted, as its receiver was taken over and put a subvolume into it, is left with
+// a note; the result is its number, which must not be used again, or 0.
+func (r *run) dropParts() (stuck int) {
 	parts, err := snapshot.Leftovers(r.mb.Offline.Snapshots)
 	for _, name := range parts {
-		err = errors.Join(err, snapshot.Discard(r.mb.Offline.Snapshots, name))
+		if e := snapshot.Discard(r.mb.Offline.Snapshots, name); e != nil {
+			_, n, _ := snapshot.ParseName(name)
+			stuck, err = max(stuck, n), errors.Join(err, e)
+		}
 	}
 	if err != nil {
 		r.notes = append(r.notes, err.Error())
 	}
+	return stuck
 }
 
 // An arrival is what came of online's snapshot from another machine.
