@@ -7,12 +7,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// size is what Linux lets a process without privileges ask for
-// (/proc/sys/fs/pipe-max-size).
-const size = 1 << 20
+// Size is what every Linux grants (/proc/sys/fs/pipe-max-size).
+const Size = 1 << 20
 
-// Wide returns the ends of a pipe that takes a megabyte before its writer has to
-// wait; 64 KiB, as other pipes, where the kernel grants no more.
+// Wide returns the ends of a pipe that takes [Size] bytes before its writer has to
+// wait; 64 KiB, as other pipes, where the kernel does not grant that.
 //
 // ssh is such a writer. What it can not write it keeps in a buffer that it makes
 // anew, and copies, for every packet (OpenSSH sshbuf_allocate): an increment of
@@ -23,7 +22,7 @@ func Wide() (r, w *os.File, err error) {
 	}
 	// Not Fd: it would put the pipe into blocking mode, which Close can not interrupt.
 	if c, err := w.SyscallConn(); err == nil {
-		_ = c.Control(func(fd uintptr) { _, _ = unix.FcntlInt(fd, unix.F_SETPIPE_SZ, size) })
+		_ = c.Control(func(fd uintptr) { _, _ = unix.FcntlInt(fd, unix.F_SETPIPE_SZ, Size) })
 	}
 	return r, w, nil
 }

@@ -15,7 +15,7 @@ func TestWide(t *testing.T) {
 	if err := w.SetWriteDeadline(time.Now().Add(10 * time.Second)); err != nil {
 		t.Fatalf("not in non-blocking mode: %v", err)
 	}
-	if n, err := w.Write(make([]byte, size)); err != nil {
+	if n, err := w.Write(make([]byte, Size)); err != nil {
 		t.Errorf("the pipe took %d bytes: %v", n, err)
 	}
 }
