@@ -26,13 +26,14 @@ type Index struct {
 
 const (
 	applicationID = 0x534d7267 // "SMrg": file(1) and Discard know the file by it
-	schemaVersion = 2          // PRAGMA user_version; any other means rebuild
+	schemaVersion = 3          // PRAGMA user_version; any other means rebuild
 )
 
 // schema: arrays of two are told apart by side, the number of a merge.Side.
 // file.key is NULL where it equals message, which is nearly everywhere; so its
-// index has the Pairs only. meta holds two rows, "state": Meta and Pending
-// without Pairs, as in a record, and "messages": how many each side has.
+// index has the Pairs only. meta holds three rows, "sync": Meta, and
+// "pending": Pending without Pairs, both as in a record, and "messages": how many
+// each side has.
 const schema = `
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE folder (

@@ -136,16 +136,27 @@ func WriteRecord(dir *os.File, r *Record) error {
 // ReadSummary reads the first part of the record of that sync only.
 // Errors: fs.ErrNotExist, [ErrDamaged], [ErrVersion].
 func ReadSummary(dir *os.File, sync int) (*Summary, error) {
-	s, _, err := readRecord(dir, sync, 1)
-	return s, err
+	lines, err := readLines(dir, sync, 1)
+	if err != nil {
+		return nil, err
+	}
+	return decodeSummary(lines[0], sync)
 }
 
 // ReadRecord reads the record of that sync and checks its checksum.
 // Errors: fs.ErrNotExist, [ErrDamaged], [ErrVersion].
 func ReadRecord(dir *os.File, sync int) (*Record, error) {
-	s, d, err := readRecord(dir, sync, 2)
+	lines, err := readLines(dir, sync, 2)
 	if err != nil {
 		return nil, err
+	}
+	s, err := decodeSummary(lines[0], sync)
+	if err != nil {
+		return nil, err
+	}
+	d := new(details)
+	if err := codec.Decode(lines[1], d); err != nil {
+		return nil, damagedRecord(sync, err)
 	}
 	return &Record{
 		Meta: s.Meta, Previous: d.Previous, Started: s.Started, Finished: s.Finished,
@@ -154,35 +165,35 @@ func ReadRecord(dir *os.File, sync int) (*Record, error) {
 	}, nil
 }
 
-// readRecord reads the first n lines after the seal.
-func readRecord(dir *os.File, sync, n int) (s *Summary, d *details, err error) {
+// readLines reads the first n lines after the seal.
+func readLines(dir *os.File, sync, n int) ([][]byte, error) {
 	name := recordName(sync)
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("read %q: %w", name, err)
-		}
-	}()
 	f, err := open(dir, name)
 	if err != nil {
-		return nil, nil, err
+		return nil, fmt.Errorf("read %q: %w", name, err)
 	}
 	defer f.Close()
 	lines, err := unseal(bufio.NewReader(f), recordKind, n)
 	if err != nil {
-		return nil, nil, err
+		return nil, fmt.Errorf("read %q: %w", name, err)
 	}
-	s, d = new(Summary), new(details)
-	err = codec.Decode(lines[0], s)
-	if err == nil && n > 1 {
-		err = codec.Decode(lines[1], d)
-	}
+	return lines, nil
+}
+
+func decodeSummary(line []byte, sync int) (*Summary, error) {
+	s := new(Summary)
+	err := codec.Decode(line, s)
 	if err == nil && s.Sync != sync {
 		err = fmt.Errorf("it is that of sync %d", s.Sync)
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("%w: %w", ErrDamaged, err)
+		return nil, damagedRecord(sync, err)
 	}
-	return s, d, nil
+	return s, nil
+}
+
+func damagedRecord(sync int, err error) error {
+	return fmt.Errorf("read %q: %w: %w", recordName(sync), ErrDamaged, err)
 }
 
 // ListRecords returns the syncs of which the directory has a record, the newest
@@ -209,12 +220,29 @@ func ListRecords(dir *os.File) ([]int, error) {
 // and with it the errors of newer ones that are damaged. A record written by a
 // newer program is an error, never passed over.
 func NewestRecord(dir *os.File) (r *Record, damaged []error, err error) {
+	return newest(dir, ReadRecord)
+}
+
+// NewestSummary returns the first part of the newest record, as [NewestRecord]
+// does the whole. The rest is checked against its checksum only: that of a first
+// sync is long.
+func NewestSummary(dir *os.File) (s *Summary, damaged []error, err error) {
+	return newest(dir, func(dir *os.File, sync int) (*Summary, error) {
+		lines, err := readLines(dir, sync, 2)
+		if err != nil {
+			return nil, err
+		}
+		return decodeSummary(lines[0], sync)
+	})
+}
+
+func newest[T any](dir *os.File, read func(*os.File, int) (*T, error)) (r *T, damaged []error, err error) {
 	syncs, err := ListRecords(dir)
 	if err != nil {
 		return nil, nil, err
 	}
 	for _, n := range slices.Backward(syncs) {
-		r, err := ReadRecord(dir, n)
+		r, err := read(dir, n)
 		if errors.Is(err, ErrDamaged) {
 			damaged = append(damaged, err)
 			continue
