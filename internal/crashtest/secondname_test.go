@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"snapmerge/internal/engine"
+	"snapmerge/merge"
 )
 
 // TestSecondNameIsTheLast: a client has moved a copy of a mail to where the mail
@@ -32,4 +33,64 @@ func TestSecondNameIsTheLast(t *testing.T) {
 	w.wantWhere("zz", [2]string{"", "work:S"})
 	w.untouched(before)
 	w.settled()
+}
+
+// TestBothNamesGo: what goes on one side, or moves, goes on the other with all of its names,
+// in one sync.
+func TestBothNamesGo(t *testing.T) {
+	for _, tt := range []struct {
+		name       string
+		change     func(online store)
+		want       []string
+		where, too string // of the two names at home afterwards
+	}{
+		{
+			"copy is deleted", func(s store) { s.delete("work", "m") },
+			[]string{"offline delete m work done", "offline delete m work done"}, "INBOX:S", "",
+		},
+		{
+			"mail is deleted", func(s store) { s.delete("work", "m"); s.delete("INBOX", "m") },
+			[]string{"offline delete m INBOX done", "offline delete m work done", "offline delete m work done"}, "", "",
+		},
+		{
+			"copy is moved, mail deleted", func(s store) { s.move("work", "m", "lists"); s.delete("INBOX", "m") },
+			[]string{"offline move m INBOX lists done", "offline delete m work done", "offline delete m work done"}, "lists:S", "",
+		},
+		{
+			"mail is deleted, copy flagged", func(s store) { s.delete("INBOX", "m"); s.flag("work", "m", "F") },
+			[]string{"offline flag m work work done", "offline delete m INBOX done"}, "work:FS", "work:S",
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := fresh(t, "work", "lists")
+			w.mb.Merge.DeletedOnline = merge.Apply
+			w.online.deliver("INBOX", "m", "S", 1)
+			w.online.copy("INBOX", "m", "work")
+			w.sync()
+			must(t, os.Link(w.offline.mustFind("INBOX", "m"), filepath.Join(w.offline.dirOf("work"), "cur", "zz:2,S")))
+			w.sync()
+			tt.change(w.online)
+			wantDid(t, w.sync(), tt.want...)
+			w.wantWhere("m", [2]string{look(t, w.online.path).where("m"), tt.where})
+			w.wantWhere("zz", [2]string{"", tt.too})
+			w.settled()
+		})
+	}
+}
+
+// TestSecondNameOfWhatStays: if a client was faster with the first name of a mail
+// that is to go, the second stays with it, or the two would be half deleted.
+func TestSecondNameOfWhatStays(t *testing.T) {
+	w := fresh(t, "work")
+	w.mb.Merge.DeletedOnline = merge.Apply
+	w.online.deliver("INBOX", "m", "S", 1)
+	w.online.copy("INBOX", "m", "work")
+	w.sync()
+	must(t, os.Link(w.offline.mustFind("INBOX", "m"), filepath.Join(w.offline.dirOf("work"), "cur", "zz:2,S")))
+	w.sync()
+	w.online.delete("work", "m")
+	res, err := w.trySync(engine.Options{Progress: once(engine.StageMerge, func() { w.offline.flag("work", "m", "F") })})
+	must(t, err)
+	wantDid(t, res, "offline delete m work raced", "offline delete m work raced")
+	w.wantWhere("zz", [2]string{"", "work:S"})
 }

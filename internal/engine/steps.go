@@ -20,7 +20,7 @@ type step struct {
 	after  *tree.File
 	op     apply.Op
 	seen   *tree.File        // what the operation is about as the snapshot shows it; nil: nothing there
-	again  bool              // another name of a file that an earlier step of the action moves
+	again  bool              // another name of a file that an earlier step of the action moves or removes
 	own    uint64            // names that earlier steps give the file
 	result *state.StepResult // nil: not done (yet)
 }

@@ -165,7 +165,7 @@ func (s *stress) checkAgree(after [2]view, held map[string]string) {
 		}
 		a, b := at[online][subject], at[home][subject]
 		if !slices.Equal(folders(a), folders(b)) || !slices.Equal(single(a, b), single(b, a)) {
-			s.t.Errorf("%s: online %q, home %q", subject, a, b)
+			s.t.Errorf("%s: online %q, home %q\n%s", subject, a, b, s.storyOf(subject))
 		}
 	}
 }
