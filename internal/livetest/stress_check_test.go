@@ -1,5 +1,3 @@
-//go:build stress
-
 package livetest
 
 import (
