@@ -94,3 +94,37 @@ func TestSecondNameOfWhatStays(t *testing.T) {
 	wantDid(t, res, "offline delete m work raced", "offline delete m work raced")
 	w.wantWhere("zz", [2]string{"", "work:S"})
 }
+
+// TestBothNamesOfFamily: so does a mail with one name in the base of an archive
+// family and another in a subfolder.
+func TestBothNamesOfFamily(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		change func(online store)
+		want   []string
+		where  string
+	}{
+		{
+			"deleted", func(s store) { s.delete("lists", "m") },
+			[]string{"offline delete m lists/2025 done", "offline delete m lists done", "offline remove-folder lists/2025 done"}, "",
+		},
+		{
+			"moved", func(s store) { s.move("lists", "m", "work") },
+			[]string{"offline move m lists/2025 work done", "offline move m lists work done", "offline remove-folder lists/2025 done"}, "work:S",
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := fresh(t, "lists", "work")
+			w.mb.Merge.DeletedOnline = merge.Apply
+			w.mb.Folders = []merge.Rule{{Match: "lists", Archive: [2]merge.Pattern{merge.Offline: "%Y"}}}
+			w.online.deliver("lists", "m", "S", -365*24*60)
+			w.sync()
+			w.offline.copy("lists/2025", "m", "lists")
+			w.sync()
+			tt.change(w.online)
+			wantDid(t, w.sync(), tt.want...)
+			w.wantWhere("m", [2]string{tt.where, tt.where})
+			w.settled()
+		})
+	}
+}
