@@ -114,9 +114,10 @@ type run struct {
 	plan      merge.Plan
 	list      []*step
 	recovered []state.ReportAction
-	byMessage map[string][]*step // the steps of each message
-	heldNow   []state.Held       // after this sync
-	received  int64              // bytes of the stream
+	aimed     [2]map[place]string // message by the folder and unique name that its steps give
+	byMessage map[string][]*step  // the steps of each message
+	heldNow   []state.Held        // after this sync
+	received  int64               // bytes of the stream
 	arrival   arrival
 	notes     []string
 }
