@@ -210,6 +210,9 @@ func live(t *testing.T, rt *rapid.T, h history, second bool, syncs *int, seen ma
 			rec = w.syncAgain(rec)
 			*syncs++
 		}
+		if !second && i%4 == 1 {
+			seen["due in the forecast"] += w.checkForecast(rec)
+		}
 		for _, d := range r.Decide {
 			w.decide(rec, d.N, d.Take)
 		}
