@@ -51,7 +51,7 @@ func (c *calendar) date(s store, folder, key string, days int) {
 func (c *calendar) after(days int) *engine.Result {
 	c.t.Helper()
 	c.now = c.now.AddDate(0, 0, days)
-	res, err := c.trySync(engine.Options{Now: func() time.Time { return c.now }})
+	res, err := c.trySync(c.options())
 	must(c.t, err)
 	if n := len(res.Record.Pending.Held); n > 0 {
 		c.t.Errorf("held: %+v", res.Record.Pending.Held)
@@ -65,6 +65,10 @@ func (c *calendar) quiet() {
 	if res := c.after(0); len(res.Record.Report.Actions) > 0 {
 		c.t.Errorf("the sync after it has actions: %+v", res.Record.Report.Actions)
 	}
+}
+
+func (c *calendar) options() engine.Options {
+	return engine.Options{Now: func() time.Time { return c.now }}
 }
 
 func wantNotes(t *testing.T, res *engine.Result, want ...string) {
