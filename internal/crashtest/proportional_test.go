@@ -6,8 +6,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"snapmerge/internal/btrfstest"
+	"snapmerge/internal/engine"
 )
 
 // TestProportional: a sync with nothing to do, and one with a mail flagged on each
@@ -61,6 +63,42 @@ func TestProportionalExpiry(t *testing.T) {
 	t.Logf("calls: %v", calls)
 	if few, many := calls[0], calls[1]; few < 100 || many > few*3/2 {
 		t.Errorf("twenty mails expire: %d system calls with 200 mails, %d with 2000", few, many)
+	}
+}
+
+// TestProportionalFiling: twenty mails whose month has ended are filed at the same
+// cost among two thousand of the new month as among two hundred.
+func TestProportionalFiling(t *testing.T) {
+	var calls [2]int
+	for i, mails := range []int{200, 2000} {
+		w := newWorld(t, btrfstest.Shared(t).Path)
+		now := time.Now()
+		before := now.AddDate(0, 0, -40)
+		w.online.makeFolder("list")
+		for n := range mails + 20 {
+			key, at := fmt.Sprintf("m%04d", n), now
+			if n < 20 {
+				key, at = fmt.Sprintf("old%02d", n), before
+			}
+			w.online.deliver("list", key, "S", 3)
+			must(t, os.Chtimes(w.online.mustFind("list", key), at, at))
+		}
+		for range 2 {
+			res, err := w.trySync(engine.Options{Now: func() time.Time { return before }})
+			must(t, err)
+			if n := res.Record.Report.Online.Moved; n > 0 {
+				t.Fatalf("%d filed before the month has ended", n)
+			}
+		}
+		calls[i] = w.callsOfSync()
+		old := names(t, filepath.Join(w.online.dirOf("list/"+before.Format("2006-01")), "cur"))
+		if left := names(t, filepath.Join(w.online.dirOf("list"), "cur")); len(old) != 20 || len(left) != mails {
+			t.Errorf("filed are %d mails, left %d", len(old), len(left))
+		}
+	}
+	t.Logf("calls: %v", calls)
+	if few, many := calls[0], calls[1]; few < 100 || many > few*3/2 {
+		t.Errorf("twenty mails are filed: %d system calls with 200 mails, %d with 2000", few, many)
 	}
 }
 
