@@ -20,6 +20,7 @@ import (
 
 const statusUsage = `Usage:
     snapmerge status [MAILBOX...] [--exit-code] [OPTIONS]
+    snapmerge status --rules [MAILBOX...] [OPTIONS]
 
 Show how the mailboxes stand, all of the configuration if none is named: the
 last sync, whether a side has changed since the snapshot that it took (its own
@@ -29,6 +30,10 @@ added up: deleting several frees more, as what only they share goes too. Run it
 as root.
 
         --exit-code     exit with 1 if anything waits for a decision
+        --rules         show for every folder the rule that it has in the
+                        configuration, what a sync would expire online now, and
+                        when something is due next: as of the last sync, so online
+                        is not asked
 
     -c, --config FILE   the configuration (default /etc/snapmerge/snapmerge.toml)
         --json          print one JSON document instead of text
@@ -51,11 +56,14 @@ Example:
 `
 
 func setupStatus(fs *pflag.FlagSet) runner {
-	code := fs.Bool("exit-code", false, "")
+	code, rules := fs.Bool("exit-code", false, ""), fs.Bool("rules", false, "")
 	return func(ctx context.Context, a *app, args []string) error {
-		_, list, err := a.mailboxes(args)
+		cfg, list, err := a.mailboxes(args)
 		if err != nil {
 			return err
+		}
+		if *rules {
+			return a.showRules(cfg, list)
 		}
 		var all []report.Status
 		status, waits := 0, 0

@@ -36,26 +36,33 @@ func (r *run) report(rec *state.Record) state.Report {
 		}
 	}
 	rep.WaitingInNew, rep.ReceivedBytes = len(r.waiting), r.received
+	rep.Expiry = r.expiry(rep.Actions)
 	for _, n := range r.plan.Notes {
 		rep.Notes = append(rep.Notes, n.String())
 	}
 	return rep
 }
 
-// count counts actions, not files: several files of one message in a folder are
+// distinct returns actions, not files: several files of one message in a folder are
 // one action.
-func count(rep *state.Report) {
+func distinct(all []state.ReportAction) (out []state.ReportAction) {
 	type once struct {
 		side                  merge.Side
 		op, message, from, to string
 	}
 	seen := map[once]bool{}
-	for _, a := range rep.Actions {
+	for _, a := range all {
 		id := once{a.Side, a.Op, a.Message, a.From, a.To}
-		if seen[id] {
-			continue
+		if !seen[id] {
+			out = append(out, a)
 		}
 		seen[id] = true
+	}
+	return out
+}
+
+func count(rep *state.Report) {
+	for _, a := range distinct(rep.Actions) {
 		if a.Effect == state.Raced {
 			rep.Raced++
 		}

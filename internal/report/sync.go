@@ -62,6 +62,7 @@ func (s Sync) body(verbose bool, st Style) string {
 			b.WriteString(sideLine(side, c))
 		}
 	}
+	b.WriteString(s.expiry(st))
 	line := func(code string, n int, one, many string) {
 		if n > 0 {
 			b.WriteString("  " + st.paint(code, plural(n, one, many)) + "\n")
@@ -76,6 +77,22 @@ func (s Sync) body(verbose bool, st Style) string {
 	if verbose {
 		b.WriteString(s.actions())
 		b.WriteString(s.stages())
+	}
+	return b.String()
+}
+
+// expiry says by folder what has gone, and how far back the mail left there goes.
+func (s Sync) expiry(st Style) string {
+	var b strings.Builder
+	for _, e := range s.Record.Report.Expiry {
+		verb, left := "expired", "none is left"
+		if s.DryRun {
+			verb = "would expire"
+		}
+		if !e.Oldest.IsZero() {
+			left = "the oldest left is of " + st.time(e.Oldest)
+		}
+		b.WriteString(sideLine(merge.Online, fmt.Sprintf("%s in %s: %s, %s; %s", verb, Word(e.Folder), plural(e.Mails, "mail", "mails"), Bytes(uint64(e.Bytes)), left)))
 	}
 	return b.String()
 }

@@ -32,6 +32,16 @@ type Report struct {
 	Actions []ReportAction
 	Met     []merge.Conflict // in this sync, decided and waiting ones
 	Notes   []string         // what was not done although its time had come, and why
+	Expiry  []Expiry         // by folder
+}
+
+// An Expiry says what a sync expired online from a folder. What was in archive
+// subfolders counts for their base.
+type Expiry struct {
+	Folder string
+	Mails  int
+	Bytes  int64
+	Oldest time.Time // when the oldest of the mail left there was received; zero if none is
 }
 
 // Totals are a sync's counts, under the names that "sync --json" has for them.
@@ -106,6 +116,7 @@ type details struct {
 	Actions  []ReportAction
 	Met      []merge.Conflict
 	Notes    []string `json:",omitempty"`
+	Expiry   []Expiry `json:",omitempty"`
 	Pending  Pending
 }
 
@@ -122,7 +133,7 @@ func WriteRecord(dir *os.File, r *Record) error {
 	if err != nil {
 		return fmt.Errorf("write %q: %w", name, err)
 	}
-	body, err := codec.Encode(details{r.Previous, r.Report.Actions, r.Report.Met, r.Report.Notes, r.Pending})
+	body, err := codec.Encode(details{r.Previous, r.Report.Actions, r.Report.Met, r.Report.Notes, r.Report.Expiry, r.Pending})
 	if err != nil {
 		return fmt.Errorf("write %q: %w", name, err)
 	}
@@ -160,7 +171,7 @@ func ReadRecord(dir *os.File, sync int) (*Record, error) {
 	}
 	return &Record{
 		Meta: s.Meta, Previous: d.Previous, Started: s.Started, Finished: s.Finished,
-		Report:  Report{s.Totals, d.Actions, d.Met, d.Notes},
+		Report:  Report{s.Totals, d.Actions, d.Met, d.Notes, d.Expiry},
 		Pending: d.Pending,
 	}, nil
 }
