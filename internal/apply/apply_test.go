@@ -25,6 +25,7 @@ type live struct {
 	*Store
 	t    *testing.T
 	path string
+	ctl  string // directory of the control files, "" if that is path
 }
 
 func newLive(t *testing.T, l tree.Layout) *live {
@@ -42,7 +43,7 @@ func newLive(t *testing.T, l tree.Layout) *live {
 }
 
 func (v *live) open(l tree.Layout) {
-	s, err := Open(v.path, l)
+	s, err := Open(v.path, v.ctl, l)
 	must(v.t, err)
 	v.t.Cleanup(func() { s.Close() })
 	v.Store = s
