@@ -98,6 +98,8 @@ func (v *live) stat(path string) *syscall.Stat_t {
 	return fi.Sys().(*syscall.Stat_t)
 }
 
+func owner(fi os.FileInfo) uint32 { return fi.Sys().(*syscall.Stat_t).Uid }
+
 // run carries operations out and returns their results.
 func (v *live) run(ops ...Op) []Result {
 	v.t.Helper()

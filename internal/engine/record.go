@@ -21,6 +21,7 @@ func (r *run) record(finished time.Time) (*state.Record, error) {
 		Agreed: r.settled(), Folders: r.agreedFolders(), Held: r.held(), Own: r.own(), OwnFolders: r.ownFolders(),
 		Rules: r.rules(), Refused: r.refused, RefusedMore: r.refusedMore, Limit: r.mb.Limits.Message,
 		LastSync: r.now0, Made: r.madeFolders(), Unfiled: r.unfiled(),
+		Subscribed: r.agreedSubscriptions,
 	}
 	if r.clockBack() {
 		rec.Pending.Rules = "" // nothing was filed: the next sync looks at all
@@ -103,28 +104,7 @@ func samePlacement(a, b tree.Placement) bool {
 // agreedFolders returns the folders that both sides have now, and those that
 // one side has removed and the other could not yet.
 func (r *run) agreedFolders() []string {
-	var have [2]map[string]bool
-	names := map[string]string{}
-	for _, side := range merge.Sides {
-		have[side] = map[string]bool{}
-		for _, f := range r.now[side].folders {
-			have[side][f.Name] = true
-		}
-		for _, f := range r.in.Folders[side] {
-			if f.From != "" && f.From != f.Name {
-				names[f.From] = f.Name
-			}
-		}
-	}
-	for _, s := range r.list {
-		if s.folder == nil || s.effect(r.opt.DryRun).Effect != state.Done {
-			continue
-		}
-		delete(have[s.side], s.folder.From)
-		if s.folder.To != "" {
-			have[s.side][s.folder.To] = true
-		}
-	}
+	have, names := r.foldersAfter(), r.renamedFolders()
 	out := map[string]bool{}
 	for f := range have[merge.Online] {
 		if have[merge.Offline][f] {
@@ -141,6 +121,26 @@ func (r *run) agreedFolders() []string {
 		}
 	}
 	return sortedKeys(out)
+}
+
+// foldersAfter returns the folders that each side has after the sync.
+func (r *run) foldersAfter() (have [2]map[string]bool) {
+	for _, side := range merge.Sides {
+		have[side] = map[string]bool{}
+		for _, f := range r.now[side].folders {
+			have[side][f.Name] = true
+		}
+	}
+	for _, s := range r.list {
+		if s.folder == nil || s.effect(r.opt.DryRun).Effect != state.Done {
+			continue
+		}
+		delete(have[s.side], s.folder.From)
+		if s.folder.To != "" {
+			have[s.side][s.folder.To] = true
+		}
+	}
+	return have
 }
 
 // keptByOthers tells whether a folder was to go but holds something that is not

@@ -50,3 +50,26 @@ func TestControl(t *testing.T) {
 		t.Errorf("%q %v", b, err)
 	}
 }
+
+// Subscriptions are changed over there, and only by names that are folders'.
+func TestSubscribe(t *testing.T) {
+	w := newWorld(t, 1)
+	c := session(t, w)
+	subscribe := func(name string) error {
+		step := host.Step{Op: apply.Op{Kind: apply.Subscribe, Add: []string{name}}}
+		return c.Apply(context.Background(), host.Batch{Steps: []host.Step{step}, Sync: true}, func(_ int, r apply.Result) {
+			if r.Outcome != apply.Done {
+				t.Errorf("%q: %+v", name, r)
+			}
+		})
+	}
+	if err := subscribe("work/ö"); err != nil {
+		t.Error(err)
+	}
+	if err := subscribe("a\nb"); err == nil {
+		t.Error("a name with two lines was sent")
+	}
+	if b, err := os.ReadFile(filepath.Join(w.store.Path, "subscriptions")); string(b) != "V\t2\n\nwork\t&APY-\n" {
+		t.Errorf("%q %v", b, err)
+	}
+}

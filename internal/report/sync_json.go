@@ -65,6 +65,8 @@ type counted struct {
 	Deleted int  `json:"deleted"`
 	Folders int  `json:"folders"`
 	Expired *int `json:"expired,omitempty"` // online only
+
+	Subscriptions int `json:"subscriptions,omitempty"`
 }
 
 type actionJSON struct {
@@ -156,7 +158,7 @@ func (r *recordJSON) addDetails(rep state.Report) {
 }
 
 func count(c state.Counts) counted {
-	return counted{Placed: c.Placed, Copied: c.Copied, Moved: c.Moved, Flagged: c.Flagged, Deleted: c.Deleted, Folders: c.Folders}
+	return counted{Placed: c.Placed, Copied: c.Copied, Moved: c.Moved, Flagged: c.Flagged, Deleted: c.Deleted, Folders: c.Folders, Subscriptions: c.Subscriptions}
 }
 
 func actionOf(a state.ReportAction) actionJSON {
