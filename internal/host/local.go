@@ -15,6 +15,7 @@ import (
 
 	"snapmerge/internal/apply"
 	"snapmerge/internal/lock"
+	"snapmerge/internal/pipe"
 	"snapmerge/snapshot"
 	"snapmerge/tree"
 )
@@ -155,7 +156,7 @@ func (l *Local) Send(_ context.Context, name, parent string) (io.ReadCloser, err
 			return nil, err
 		}
 	}
-	r, w, err := os.Pipe()
+	r, w, err := pipe.Wide()
 	if err != nil {
 		snap.Close()
 		from.Close()

@@ -35,7 +35,7 @@ const (
 
 // impostor makes a client talk to something that first says greeting, and then,
 // when a request has come, says answer: over and over if forever.
-func impostor(t *testing.T, greeting, answer string, forever bool) (*Client, *pipe, error) {
+func impostor(t *testing.T, greeting, answer string, forever bool) (*Client, *pipes, error) {
 	t.Helper()
 	p := newPipe(t)
 	go func() {
@@ -322,6 +322,7 @@ func TestHostileClient(t *testing.T) {
 		"unlock":              {hi + wire('Q', `{"Verb":"apply","Names":1}`) + wire('N', `"../x"`), `level ".."`},
 		"flood of stops":      {hi + strings.Repeat(wire('X', ""), 5000), "flood"},
 		"flood of beats":      {hi + strings.Repeat(wire('B', ""), 5000), "flood"},
+		"flood of more":       {hi + strings.Repeat(wire('M', ""), 5000), "flood"},
 	} {
 		t.Run(name, func(t *testing.T) { hostileClient(t, w, c.say, c.want) })
 	}

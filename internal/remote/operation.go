@@ -143,10 +143,14 @@ func (a *agent) sendStream(ctx context.Context, name, parent string) error {
 		return err
 	}
 	defer r.Close()
+	a.window.open()
 	buf := make([]byte, limits[kindData])
 	for ctx.Err() == nil {
 		n, err := r.Read(buf)
 		if n > 0 {
+			if err := a.window.use(ctx, n); err != nil {
+				return err
+			}
 			if err := a.send(kindData, buf[:n]); err != nil {
 				return err
 			}

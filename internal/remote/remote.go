@@ -8,6 +8,7 @@
 //	request [item...]     →
 //	                      ←     [item or data...] end
 //	stop                  →     (ends the operation that is under way)
+//	more                  →     (a piece of the stream was read, see window)
 //	beat                  ↔     (every 10 s, at any time)
 //
 // One request is under way at a time. The verbs are a closed list: look, freeze,
