@@ -23,6 +23,7 @@ func (r *run) report(rec *state.Record) state.Report {
 		r.describe(&a, in.Steps[i], d)
 		rep.Actions = append(rep.Actions, a)
 	}
+	rep.Actions = append(rep.Actions, r.subscriptions...)
 	count(&rep)
 	for _, h := range rec.Pending.Held {
 		rep.Held++
@@ -87,6 +88,8 @@ func count(rep *state.Report) {
 		case merge.Expire.String():
 			c.Expired++
 			c.ExpiredBytes += a.Freed
+		case opSubscribe, opUnsubscribe:
+			c.Subscriptions++
 		default:
 			c.Folders++
 		}

@@ -117,9 +117,12 @@ type run struct {
 	aimed     [2]map[place]string // message by the folder and unique name that its steps give
 	byMessage map[string][]*step  // the steps of each message
 	heldNow   []state.Held        // after this sync
-	received  int64               // bytes of the stream
-	arrival   arrival
-	notes     []string
+
+	subscriptions       []state.ReportAction // what was done about them
+	agreedSubscriptions []string
+	received            int64 // bytes of the stream
+	arrival             arrival
+	notes               []string
 }
 
 // Sync brings the two sides of a mailbox in step. A Result without a Record
@@ -172,6 +175,9 @@ func (r *run) sync(ctx context.Context) (*Result, error) {
 		return nil, err
 	}
 	if r.opt.DryRun {
+		if err := r.subscribe(ctx); err != nil {
+			return nil, errors.Join(err, r.dropFrozen(ctx))
+		}
 		rec, err := r.record(r.opt.Now())
 		if err = errors.Join(err, r.dropFrozen(ctx)); err != nil {
 			return nil, err
@@ -179,6 +185,9 @@ func (r *run) sync(ctx context.Context) (*Result, error) {
 		return r.result(rec), nil
 	}
 	journal, err := r.change(ctx)
+	if err == nil {
+		err = r.subscribe(ctx)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -67,7 +67,8 @@ type counted struct {
 	Folders int  `json:"folders"`
 	Expired *int `json:"expired,omitempty"` // online only
 	// ExpiredBytes are online only.
-	ExpiredBytes *int64 `json:"expired_bytes,omitempty"`
+	ExpiredBytes  *int64 `json:"expired_bytes,omitempty"`
+	Subscriptions int    `json:"subscriptions,omitempty"`
 }
 
 // An expiryJSON is what was expired in a folder.
@@ -175,7 +176,7 @@ func (r *recordJSON) addDetails(rep state.Report) {
 }
 
 func count(c state.Counts) counted {
-	return counted{Placed: c.Placed, Copied: c.Copied, Moved: c.Moved, Flagged: c.Flagged, Deleted: c.Deleted, Folders: c.Folders}
+	return counted{Placed: c.Placed, Copied: c.Copied, Moved: c.Moved, Flagged: c.Flagged, Deleted: c.Deleted, Folders: c.Folders, Subscriptions: c.Subscriptions}
 }
 
 func actionOf(a state.ReportAction) actionJSON {

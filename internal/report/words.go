@@ -51,6 +51,9 @@ func counts(c state.Counts) string {
 	if c.Folders > 0 {
 		parts = append(parts, plural(c.Folders, "folder", "folders"))
 	}
+	if c.Subscriptions > 0 {
+		parts = append(parts, plural(c.Subscriptions, "subscription", "subscriptions"))
+	}
 	return strings.Join(parts, ", ")
 }
 

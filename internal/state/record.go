@@ -66,6 +66,8 @@ type Counts struct {
 	Deleted int `json:"deleted"`
 	Folders int `json:"folders"`
 	Expired int `json:"expired"` // online only
+	// Subscriptions are the folders that were subscribed or unsubscribed.
+	Subscriptions int `json:"subscriptions"`
 	// ExpiredBytes is what the expired mail took, by its length.
 	ExpiredBytes int64 `json:"expired_bytes"`
 }

@@ -102,6 +102,8 @@ type Pending struct {
 	// Made are the archive subfolders that syncs have made on each side, and that
 	// are removed when they have become empty.
 	Made [2][]string
+	// Subscribed are the folders that clients of both sides are subscribed to.
+	Subscribed []string `json:",omitempty"`
 	// Unfiled are messages that were to be moved, and were not.
 	Unfiled []string
 }
