@@ -264,7 +264,7 @@ func normalValue(key string, v any) any {
 			return "N"
 		}
 	case string:
-		if key == "started" || key == "finished" || key == "oldest" || key == "taken" {
+		if key == "at" || key == "since" || key == "started" || key == "finished" || key == "oldest" || key == "taken" {
 			return "TIME"
 		}
 	}

@@ -124,6 +124,7 @@ func logDocument(list []logJSON) string {
 func fullFields(r *state.Record) *recordJSON {
 	f := summaryFields(state.Summary{Meta: r.Meta, Started: r.Started, Finished: r.Finished, Totals: r.Report.Totals})
 	f.setFailed(r)
+	f.MaxDeletions = r.Report.MaxDeletions
 	return f
 }
 

@@ -41,6 +41,10 @@ type recordJSON struct {
 	ReceivedBytes int64   `json:"received_bytes"`
 	Seconds       float64 `json:"seconds"`
 
+	// MaxDeletions is what was given for this sync alone; left out: nothing was.
+	MaxDeletions *int          `json:"max_deletions,omitempty"`
+	Decided      []decidedJSON `json:"decided,omitempty"` // answers acted on
+
 	Snapshots   map[string]string `json:"snapshots"`
 	Interrupted int               `json:"interrupted,omitempty"`
 	Stale       map[string]int    `json:"stale,omitempty"`
@@ -91,6 +95,14 @@ type copyAt struct {
 	Path     string `json:"path"`
 }
 
+type decidedJSON struct {
+	ID      string    `json:"id"`
+	Message string    `json:"message"`
+	Take    string    `json:"take"`
+	Who     string    `json:"who"`
+	At      time.Time `json:"at"`
+}
+
 type metJSON struct {
 	ID      string `json:"id"`
 	Kind    string `json:"kind"`
@@ -109,6 +121,7 @@ func (s Sync) json(verbose bool) syncJSON {
 	r := recordFields(s.Record.Meta, s.Record.Report.Totals)
 	r.DryRun, r.Interrupted, r.Notes = s.DryRun, s.Interrupted, jsonTexts(s.Notes)
 	r.setFailed(s.Record)
+	r.MaxDeletions = s.Record.Report.MaxDeletions
 	if s.DryRun {
 		r.Snapshots = map[string]string{} // they are gone again
 	}
@@ -149,6 +162,10 @@ func (r *recordJSON) addDetails(rep state.Report) {
 	r.Actions, r.Met = &[]actionJSON{}, &[]metJSON{}
 	for _, a := range rep.Actions {
 		*r.Actions = append(*r.Actions, actionOf(a))
+	}
+	for _, id := range ordered(rep.Decided) {
+		d := rep.Decided[id]
+		r.Decided = append(r.Decided, decidedJSON{id, jsonText(d.Message), d.Take.String(), jsonText(d.Who), d.At})
 	}
 	for _, c := range rep.Met {
 		*r.Met = append(*r.Met, metJSON{c.ID, string(c.Kind), jsonText(c.Message), jsonText(c.Note)})

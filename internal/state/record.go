@@ -32,6 +32,11 @@ type Report struct {
 	Actions []ReportAction
 	Met     []merge.Conflict // in this sync, decided and waiting ones
 	Notes   []string         // what was not done although its time had come, and why
+	// Decided are the answers that the sync acted on, by conflict ID: who, when, what.
+	Decided map[string]Decided
+	// MaxDeletions is what was given for this sync alone, in place of the
+	// configuration; nil: nothing was.
+	MaxDeletions *int
 }
 
 // Totals are a sync's counts, under the names that "sync --json" has for them.
@@ -107,6 +112,9 @@ type details struct {
 	Met      []merge.Conflict
 	Notes    []string `json:",omitempty"`
 	Pending  Pending
+
+	Decided      map[string]Decided `json:",omitempty"`
+	MaxDeletions *int               `json:",omitempty"`
 }
 
 const recordKind = "sync"
@@ -122,7 +130,8 @@ func WriteRecord(dir *os.File, r *Record) error {
 	if err != nil {
 		return fmt.Errorf("write %q: %w", name, err)
 	}
-	body, err := codec.Encode(details{r.Previous, r.Report.Actions, r.Report.Met, r.Report.Notes, r.Pending})
+	body, err := codec.Encode(details{r.Previous, r.Report.Actions, r.Report.Met, r.Report.Notes, r.Pending,
+		r.Report.Decided, r.Report.MaxDeletions})
 	if err != nil {
 		return fmt.Errorf("write %q: %w", name, err)
 	}
@@ -149,7 +158,7 @@ func ReadRecord(dir *os.File, sync int) (*Record, error) {
 	}
 	return &Record{
 		Meta: s.Meta, Previous: d.Previous, Started: s.Started, Finished: s.Finished,
-		Report:  Report{s.Totals, d.Actions, d.Met, d.Notes},
+		Report:  Report{s.Totals, d.Actions, d.Met, d.Notes, d.Decided, d.MaxDeletions},
 		Pending: d.Pending,
 	}, nil
 }
