@@ -159,12 +159,14 @@ func (a *app) lockHistory(mb config.Mailbox, releases *[]func()) (*history, erro
 func (h *history) decide(items []report.Item) error {
 	answers := map[string]state.Decided{}
 	for _, it := range items {
-		if it.Mailbox == h.mb.Name && it.Decided != nil {
-			answers[it.ID] = state.Decided{
-				Decision: merge.Decision{State: it.State, Take: *it.Decided},
-				Message:  it.Message, Who: who(), At: time.Now().UTC(),
-			}
+		if it.Mailbox != h.mb.Name {
+			continue
 		}
+		d := state.Decided{Message: it.Message, Who: who(), At: time.Now().UTC()}
+		if it.Decided != nil { // else one that answers no question replaces the one that did
+			d.Decision = merge.Decision{State: it.State, Take: *it.Decided}
+		}
+		answers[it.ID] = d
 	}
 	if len(answers) == 0 {
 		return nil

@@ -44,6 +44,7 @@ func TestMain(m *testing.M) {
 //	                        wants it to exit with 130
 //	far NAME                puts the mailbox's online side behind a real sshd, with a key
 //	                        that may run its agent only; FAR is its ssh_config
+//	terminal N KEYS CMD...  runs the command on a terminal of 80 x 24, see onPty
 //	nobody N CMD ARG...     is exit for an ordinary user; the output is in nobody.out
 func TestScripts(t *testing.T) {
 	fs := btrfstest.New(t) // fails, never skips, where there is no root
@@ -63,6 +64,9 @@ func TestScripts(t *testing.T) {
 			"lock":      locked,
 			"interrupt": interrupt,
 			"nobody":    nobody,
+			"terminal": func(ts *testscript.TestScript, _ bool, args []string) {
+				onPty(ts, t, args)
+			},
 			"far": func(ts *testscript.TestScript, _ bool, args []string) {
 				far(ts, t, args[0])
 			},

@@ -203,10 +203,15 @@ func where(s merge.Side) string {
 	return "online"
 }
 
-// ResolvedText says for each decided item what the next sync does.
+// ResolvedText says for each answer what the next sync does; without one the item
+// waits again.
 func ResolvedText(items []Item, st Style) string {
 	var b strings.Builder
 	for _, it := range items {
+		if it.Decided == nil {
+			fmt.Fprintf(&b, "%s  %s  %s  the answer is taken back: it waits\n", st.paint(bold, it.ID), Word(it.Mailbox), Word(it.Message))
+			continue
+		}
 		fmt.Fprintf(&b, "%s  %s  %s  take %s: the next sync %s\n", st.paint(bold, it.ID), Word(it.Mailbox), Word(it.Message),
 			*it.Decided, Consequence(it.Held, *it.Decided))
 	}
