@@ -47,9 +47,13 @@ func TestMain(m *testing.M) {
 //	terminal N KEYS CMD...  runs the command on a terminal of 80 x 24, see onPty
 //	nobody N CMD ARG...     is exit for an ordinary user; the output is in nobody.out
 func TestScripts(t *testing.T) {
+	testscript.Run(t, params(t, "script"))
+}
+
+func params(t *testing.T, dir string) testscript.Params {
 	fs := btrfstest.New(t) // fails, never skips, where there is no root
-	testscript.Run(t, testscript.Params{
-		Dir:           filepath.Join("testdata", "script"),
+	return testscript.Params{
+		Dir:           filepath.Join("testdata", dir),
 		UpdateScripts: *update,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("TZ", "UTC")
@@ -71,7 +75,7 @@ func TestScripts(t *testing.T) {
 				far(ts, t, args[0])
 			},
 		},
-	})
+	}
 }
 
 func exit(ts *testscript.TestScript, _ bool, args []string) {
