@@ -38,10 +38,29 @@ func (r *run) report(rec *state.Record) state.Report {
 	}
 	rep.WaitingInNew, rep.ReceivedBytes = len(r.waiting), r.received
 	rep.Expiry = r.expiry(rep.Actions)
+	rep.Decided, rep.MaxDeletions = r.actedOn(rec.Pending.Held), r.opt.MaxDeletions
 	for _, n := range r.plan.Notes {
 		rep.Notes = append(rep.Notes, n.String())
 	}
 	return rep
+}
+
+// actedOn returns the answers since the last sync that answered what waited then,
+// but for those whose question is asked again.
+func (r *run) actedOn(held []state.Held) map[string]state.Decided {
+	out := map[string]state.Decided{}
+	for _, h := range r.last.Held {
+		if d, ok := r.decided[h.ID]; ok && d.State == h.State {
+			out[h.ID] = d
+		}
+	}
+	for _, h := range held {
+		delete(out, h.ID)
+	}
+	if len(out) == 0 {
+		return nil
+	}
+	return out
 }
 
 // distinct returns actions, not files: several files of one message in a folder are

@@ -271,6 +271,9 @@ func TestStatus(t *testing.T) {
 	never := Status{Mailbox: "ann"}
 	golden(t, "status.txt", StatusText(s, Style{})+StatusText(running, Style{})+StatusText(never, Style{}))
 	golden(t, "status.json", StatusJSON([]Status{s, running, never}))
+	s.Sides[merge.Offline].Stored = &state.Stored{Mails: 2, Bytes: 1536}
+	s.Mailbox = "a \"b\"\\\n"
+	golden(t, "status.prom", StatusPrometheus([]Status{s, running, never}))
 }
 
 func TestReady(t *testing.T) {

@@ -74,7 +74,11 @@ func (s Sync) body(verbose bool, st Style) string {
 	line(red, s.Failed(), "not done, tried again next time", "not done, tried again next time")
 	line("", t.Refused, "entry of online's store refused", "entries of online's store refused")
 	line("", t.WaitingInNew, "waits in online's new/ for a mail client", "wait in online's new/ for a mail client")
+	if n := s.Record.Report.MaxDeletions; n != nil {
+		fmt.Fprintf(&b, "  --max-deletions %d, for this sync only\n", *n)
+	}
 	if verbose {
+		b.WriteString(s.decided(st))
 		b.WriteString(s.actions())
 		b.WriteString(s.stages())
 	}
@@ -93,6 +97,17 @@ func (s Sync) expiry(st Style) string {
 			left = "the oldest left is of " + st.time(e.Oldest)
 		}
 		b.WriteString(sideLine(merge.Online, fmt.Sprintf("%s in %s: %s, %s; %s", verb, Word(e.Folder), plural(e.Mails, "mail", "mails"), Bytes(uint64(e.Bytes)), left)))
+	}
+	return b.String()
+}
+
+// decided has a line for each answer that the sync acted on.
+func (s Sync) decided(st Style) string {
+	var b strings.Builder
+	all := s.Record.Report.Decided
+	for _, id := range ordered(all) {
+		d := all[id]
+		fmt.Fprintf(&b, "  decided %s %s: take %s, by %s, %s\n", id, Word(d.Message), d.Take, Word(d.Who), st.time(d.At))
 	}
 	return b.String()
 }

@@ -41,6 +41,10 @@ type recordJSON struct {
 	ReceivedBytes int64   `json:"received_bytes"`
 	Seconds       float64 `json:"seconds"`
 
+	// MaxDeletions is what was given for this sync alone; left out: nothing was.
+	MaxDeletions *int          `json:"max_deletions,omitempty"`
+	Decided      []decidedJSON `json:"decided,omitempty"` // answers acted on
+
 	Snapshots   map[string]string `json:"snapshots"`
 	Interrupted int               `json:"interrupted,omitempty"`
 	Stale       map[string]int    `json:"stale,omitempty"`
@@ -103,6 +107,14 @@ type copyAt struct {
 	Path     string `json:"path"`
 }
 
+type decidedJSON struct {
+	ID      string    `json:"id"`
+	Message string    `json:"message"`
+	Take    string    `json:"take"`
+	Who     string    `json:"who"`
+	At      time.Time `json:"at"`
+}
+
 type metJSON struct {
 	ID      string `json:"id"`
 	Kind    string `json:"kind"`
@@ -155,7 +167,7 @@ func recordFields(m state.Meta, t state.Totals) *recordJSON {
 // setWhole sets what takes more of a record than its summary.
 func (r *recordJSON) setWhole(rec *state.Record) {
 	n := Sync{Record: rec}.Failed()
-	r.Failed = &n
+	r.Failed, r.MaxDeletions = &n, rec.Report.MaxDeletions
 	for _, e := range rec.Report.Expiry {
 		j := expiryJSON{Folder: jsonText(e.Folder), Mails: e.Mails, Bytes: e.Bytes}
 		if !e.Oldest.IsZero() {
@@ -169,6 +181,10 @@ func (r *recordJSON) addDetails(rep state.Report) {
 	r.Actions, r.Met = &[]actionJSON{}, &[]metJSON{}
 	for _, a := range rep.Actions {
 		*r.Actions = append(*r.Actions, actionOf(a))
+	}
+	for _, id := range ordered(rep.Decided) {
+		d := rep.Decided[id]
+		r.Decided = append(r.Decided, decidedJSON{id, jsonText(d.Message), d.Take.String(), jsonText(d.Who), d.At})
 	}
 	for _, c := range rep.Met {
 		*r.Met = append(*r.Met, metJSON{c.ID, string(c.Kind), jsonText(c.Message), jsonText(c.Note)})

@@ -33,6 +33,11 @@ type Report struct {
 	Met     []merge.Conflict // in this sync, decided and waiting ones
 	Notes   []string         // what was not done although its time had come, and why
 	Expiry  []Expiry         // by folder
+	// Decided are the answers that the sync acted on, by conflict ID: who, when, what.
+	Decided map[string]Decided
+	// MaxDeletions is what was given for this sync alone, in place of the
+	// configuration; nil: nothing was.
+	MaxDeletions *int
 }
 
 // An Expiry says what a sync expired online from a folder. What was in archive
@@ -120,6 +125,9 @@ type details struct {
 	Notes    []string `json:",omitempty"`
 	Expiry   []Expiry `json:",omitempty"`
 	Pending  Pending
+
+	Decided      map[string]Decided `json:",omitempty"`
+	MaxDeletions *int               `json:",omitempty"`
 }
 
 const recordKind = "sync"
@@ -135,7 +143,10 @@ func WriteRecord(dir *os.File, r *Record) error {
 	if err != nil {
 		return fmt.Errorf("write %q: %w", name, err)
 	}
-	body, err := codec.Encode(details{r.Previous, r.Report.Actions, r.Report.Met, r.Report.Notes, r.Report.Expiry, r.Pending})
+	body, err := codec.Encode(details{
+		Previous: r.Previous, Actions: r.Report.Actions, Met: r.Report.Met, Notes: r.Report.Notes, Expiry: r.Report.Expiry,
+		Pending: r.Pending, Decided: r.Report.Decided, MaxDeletions: r.Report.MaxDeletions,
+	})
 	if err != nil {
 		return fmt.Errorf("write %q: %w", name, err)
 	}
@@ -173,7 +184,10 @@ func ReadRecord(dir *os.File, sync int) (*Record, error) {
 	}
 	return &Record{
 		Meta: s.Meta, Previous: d.Previous, Started: s.Started, Finished: s.Finished,
-		Report:  Report{s.Totals, d.Actions, d.Met, d.Notes, d.Expiry},
+		Report: Report{
+			Totals: s.Totals, Actions: d.Actions, Met: d.Met, Notes: d.Notes, Expiry: d.Expiry,
+			Decided: d.Decided, MaxDeletions: d.MaxDeletions,
+		},
 		Pending: d.Pending,
 	}, nil
 }
