@@ -55,9 +55,9 @@ Example:
       home    5 placed, 1 moved
       deleted-online: 1 waits for a decision
       home    104211 mails, 7.3 GiB; changed since (by sync 7 at least)
-              21 snapshots, the oldest of 2025-01-01 04:00, their own space unknown; 1.2 TiB free
+              21 snapshots, the oldest of 2025-01-01 04:00; 1.2 TiB free
       online  9120 mails, 641.0 MiB; unchanged since
-              1 snapshot, the oldest of 2026-03-01 04:00, their own space unknown; 3.1 GiB free
+              1 snapshot, the oldest of 2026-03-01 04:00; 3.1 GiB free
     # crontab: a file that changes at once or not at all
     */15 * * * * cd /var/lib/node_exporter; snapmerge status --prometheus >snapmerge.new; mv snapmerge.new snapmerge.prom
 `
