@@ -32,7 +32,7 @@ var arrows = map[string]string{
 	"internal/codec":  "",
 	"internal/lock":   "golang.org/x/sys/unix",
 	"internal/pipe":   "golang.org/x/sys/unix",
-	"internal/host":   "golang.org/x/sys/unix ours:internal/apply ours:internal/lock ours:internal/pipe ours:snapshot ours:tree",
+	"internal/host":   "golang.org/x/sys/unix ours:internal/apply ours:internal/lock ours:internal/pipe ours:reflink ours:snapshot ours:tree",
 	"internal/remote": "golang.org/x/sys/unix ours:internal/apply ours:internal/codec ours:internal/host ours:internal/lock ours:internal/pipe ours:snapshot ours:tree",
 	"internal/mirror": "golang.org/x/sys/unix ours:internal/pipe ours:internal/stream ours:snapshot",
 	"internal/state":  "golang.org/x/sys/unix zombiezen.com/go/sqlite zombiezen.com/go/sqlite/sqlitex ours:internal/codec ours:merge ours:tree",
