@@ -42,7 +42,8 @@ soak: root deps
 	SNAPMERGE_SEED=random SNAPMERGE_STRESS=20000 go test -run TestStress -timeout 1h ./internal/livetest
 
 # How long each stage of a sync takes, beside what the kernel alone needs. Needs a
-# quiet machine; SNAPMERGE_BENCH="10000 100000 1000000" measures a million mails too.
+# quiet machine; SNAPMERGE_BENCH="10000 100000 1000000" measures a million mails too,
+# SNAPMERGE_MBSYNC=1 also mbsync (apt-get install isync).
 bench: root deps
 	go test -run '^$$' -bench . -benchtime 1x -timeout 5h ./internal/bench
 
