@@ -41,10 +41,11 @@ var arrows = map[string]string{
 	"internal/engine":  "golang.org/x/sys/unix ours:internal/apply ours:internal/config ours:internal/host ours:internal/mirror ours:internal/sender ours:internal/state ours:internal/stream ours:merge ours:reflink ours:snapshot ours:tree",
 	"internal/sender":  "",
 	"internal/dovecot": "ours:tree",
+	"internal/hook":    "",
 	"internal/verify":  "golang.org/x/sys/unix zombiezen.com/go/sqlite zombiezen.com/go/sqlite/sqlitex ours:internal/codec ours:internal/config ours:internal/engine ours:internal/state ours:internal/stream ours:merge ours:reflink ours:snapshot ours:tree",
 	"internal/report":  "ours:internal/engine ours:internal/state ours:internal/verify ours:merge ours:tree",
 	"cmd/snapmerge": "github.com/spf13/pflag golang.org/x/sys/unix golang.org/x/term " +
-		"ours:internal/config ours:internal/dovecot ours:internal/engine ours:internal/host ours:internal/lock ours:internal/mirror ours:internal/remote ours:internal/report ours:internal/state ours:internal/verify ours:merge ours:snapshot ours:tree",
+		"ours:internal/config ours:internal/dovecot ours:internal/engine ours:internal/hook ours:internal/host ours:internal/lock ours:internal/mirror ours:internal/remote ours:internal/report ours:internal/state ours:internal/verify ours:merge ours:snapshot ours:tree",
 
 	"internal/mailgen": "ours:tree", // for the demo and tests
 	"demo/mails":       "ours:internal/mailgen ours:tree",
@@ -204,8 +205,8 @@ func problems(fset *token.FileSet, f *source) (out []string) {
 			}
 		} else if slices.Contains(banned[f.pkg], p) {
 			add(i.Pos(), "%s may not import %s", f.pkg, p)
-		} else if p == "os/exec" && !slices.Contains([]string{"internal/dovecot", "internal/mirror", "internal/remote", "scripts/gotest"}, f.pkg) {
-			add(i.Pos(), "%s may not import os/exec: only internal/remote (ssh), internal/dovecot (doveconf) and internal/mirror (itself) start processes", f.pkg)
+		} else if p == "os/exec" && !slices.Contains([]string{"internal/dovecot", "internal/hook", "internal/mirror", "internal/remote", "scripts/gotest"}, f.pkg) {
+			add(i.Pos(), "%s may not import os/exec: only internal/remote (ssh), internal/dovecot (doveconf), internal/hook and internal/mirror (itself) start processes", f.pkg)
 		}
 	}
 	checkCalls(f, add)

@@ -55,10 +55,14 @@ func setupSync(fs *pflag.FlagSet) runner {
 		if err != nil {
 			return err
 		}
+		if err := a.hooksAllowed(list); err != nil {
+			return err
+		}
 		var done []report.Sync
 		var statuses []int
 		for _, mb := range list {
 			s := a.sync(ctx, mb, cfg.StateDir, *dry)
+			a.after(ctx, mb, &s)
 			a.show(report.SyncText(s, a.verbose, a.style))
 			a.tell(s)
 			done, statuses = append(done, s), append(statuses, syncStatus(s))
@@ -101,7 +105,7 @@ func (a *app) tell(s report.Sync) {
 }
 
 func syncStatus(s report.Sync) int {
-	if s.Err == nil && s.Failed() > 0 {
+	if s.Err == nil && (s.Failed() > 0 || s.HookFailed()) {
 		return 1
 	}
 	return exitStatus(s.Err)
