@@ -45,7 +45,11 @@ func (a *app) after(ctx context.Context, mb config.Mailbox, s *report.Sync) {
 		"SNAPMERGE_REPORT=" + filepath.Join(mb.Offline.Snapshots, fmt.Sprintf("sync.%d.json", s.Record.Sync)),
 	}
 	s.Hook = report.HookDone
-	if err := hook.Run(ctx, mb.Hooks.After, env, mb.Hooks.Timeout); err != nil {
+	err := a.hooksAllowed([]config.Mailbox{mb}) // not every command has asked before
+	if err == nil {
+		err = hook.Run(ctx, mb.Hooks.After, env, mb.Hooks.Timeout)
+	}
+	if err != nil {
 		s.Hook = "failed: " + err.Error()
 	}
 }

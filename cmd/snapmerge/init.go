@@ -116,7 +116,7 @@ func (a *app) initMailbox(ctx context.Context, mb config.Mailbox, stateDir strin
 		return r, err
 	}
 	r.Dovecot = a.askDovecot(ctx, mb)
-	r.Sync = a.sync(ctx, mb, stateDir, true)
+	r.Sync = a.sync(ctx, mb, stateDir, engine.Options{DryRun: true})
 	a.tell(r.Sync)
 	return r, r.Sync.Err
 }

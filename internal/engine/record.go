@@ -18,7 +18,7 @@ import (
 func (r *run) record(finished time.Time) (*state.Record, error) {
 	rec := &state.Record{Meta: r.meta, Previous: r.last.Sync, Started: r.now0, Finished: finished}
 	rec.Pending = state.Pending{
-		Agreed: r.settled(), Folders: r.agreedFolders(), Held: r.held(), Own: r.own(), OwnFolders: r.ownFolders(),
+		Agreed: r.settled(), Folders: r.agreedFolders(), Held: r.held(), Own: r.own(), OwnFolders: r.ownFolders(), Renamed: r.ownRenames(),
 		Rules: r.rules(), Refused: r.refused, RefusedMore: r.refusedMore, Limit: r.mb.Limits.Message,
 		LastSync: r.now0, Made: r.madeFolders(), Unfiled: r.unfiled(),
 		Subscribed: r.agreedSubscriptions,
@@ -88,6 +88,20 @@ func (r *run) settled() []state.AgreedMessage {
 		add(m, [2][]tree.Placement{})
 	}
 	slices.SortFunc(out, func(a, b state.AgreedMessage) int { return strings.Compare(a.Message, b.Message) })
+	return out
+}
+
+// ownRenames are the folders that this sync has renamed.
+func (r *run) ownRenames() (out [2]map[string]string) {
+	for _, s := range r.list {
+		if s.folder == nil || s.folder.Op != merge.RenameFolder || s.effect(r.opt.DryRun).Effect != state.Done {
+			continue
+		}
+		if out[s.side] == nil {
+			out[s.side] = map[string]string{}
+		}
+		out[s.side][s.folder.From] = s.folder.To
+	}
 	return out
 }
 

@@ -10,8 +10,21 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"snapmerge/reflink"
 	"snapmerge/snapshot"
 )
+
+// Settle commits what was changed in the store, for who looks without taking a
+// snapshot: the generation that the kernel tells is that of the last commit, up to
+// 30 s ago (btrfs(5), commit=), and a change since then would be passed over.
+func (s Store) Settle() error {
+	d, err := os.Open(s.Path)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return reflink.Syncfs(d)
+}
 
 // Look implements [Host]. Where there are problems, the facts are those that can
 // be had all the same.

@@ -1,5 +1,3 @@
-//go:build stress
-
 package livetest
 
 import (
@@ -122,7 +120,6 @@ func (u *user) place(uid int) {
 	case n < 75:
 		u.move(uid, subject)
 	case n < 90 && subject[0] == free:
-		u.copied(subject)
 		u.about(subject, "UID COPY %d %s", uid, u.anyFolder())
 	case n < 95:
 		u.gone(subject, u.name)

@@ -160,7 +160,10 @@ func (a *agent) open(cfg AgentConfig, h hello) error {
 	a.layout = s
 	a.store = host.Open(s, snapshot.Online)
 	if h.Look {
-		return nil // whatever else it asks for waits for the lock then
+		// Whatever else it asks for waits for the lock then. What is wrong with the
+		// store is for Look to tell.
+		_ = s.Settle()
+		return nil
 	}
 	// A missing directory is for Look to tell, with how to mend it.
 	if err := a.lock(a.ctx); err != nil && !errors.Is(err, fs.ErrNotExist) {

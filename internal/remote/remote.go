@@ -38,6 +38,7 @@ const (
 	maxStepBytes = 8 << 20 // of the steps of one request
 	maxNames     = 1000    // names of one request: of snapshots, of folders
 	maxSnapshots = 10000
+	maxFrozen    = 1000 // snapshots that there may be when another one is taken
 	maxProblems  = 1000
 	maxKeywords  = 256
 	maxText      = 1000 // bytes of a text for people
