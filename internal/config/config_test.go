@@ -42,6 +42,7 @@ func TestLoadFull(t *testing.T) {
 		},
 		Rotate: Rotate{PreserveMin: "latest", Preserve: "14d *y"},
 		Limits: builtin().Limits,
+		Hooks:  Hooks{After: []string{"notmuch", "new"}, Timeout: 90 * time.Second},
 	}}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
@@ -61,6 +62,7 @@ func TestLoadMinimal(t *testing.T) {
 		Merge:   Merge{MaxDeletions: 100, DeletedOffline: merge.Apply},
 		Rotate:  Rotate{PreserveMin: "2d", Preserve: "14d 8w 12m *y"},
 		Limits:  builtin().Limits,
+		Hooks:   builtin().Hooks,
 	}}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)

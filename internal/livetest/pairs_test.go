@@ -43,8 +43,8 @@ func TestLazyExpunge(t *testing.T) {
 }
 
 // Mail that is copied byte by byte has a new inode; its name is kept. Where it
-// comes back to a folder that it was in it gets another name, too: then only its
-// GUID in dovecot-uidlist would tell that it is the same, and that is not read.
+// comes back to a folder that it was in it gets another name, too: see
+// TestNameAndInodeChange.
 func TestCopyWithoutHardlinks(t *testing.T) {
 	table := slices.DeleteFunc(moving(mailTable), func(sc scenario) bool { return strings.Contains(sc.name, "there and back") })
 	scenarios(t, setup{more: both("maildir_copy_with_hardlinks = no\n")}, true, table)

@@ -20,8 +20,15 @@ type Sync struct {
 	Stale       map[string]int
 	Interrupted int // the sync whose work this one finished, or 0
 	Stages      []engine.Stage
+	Hook        string // what became of the hook: "" if none was run, HookDone, or why it failed
 	Err         error
 }
+
+// HookDone is [Sync.Hook] where it ended well.
+const HookDone = "done"
+
+// HookFailed reports whether a hook was run and failed.
+func (s Sync) HookFailed() bool { return s.Hook != "" && s.Hook != HookDone }
 
 // Failed counts the actions that ended with an error: the next sync tries again.
 func (s Sync) Failed() int {
@@ -144,6 +151,9 @@ func SyncNotes(s Sync, all bool) []string {
 	}
 	if s.Record == nil {
 		return out
+	}
+	if s.HookFailed() {
+		out = append(out, "hook after: "+Clean(s.Hook))
 	}
 	for _, a := range s.Record.Report.Actions {
 		if a.Effect != state.Done {

@@ -49,6 +49,7 @@ type recordJSON struct {
 	Interrupted int               `json:"interrupted,omitempty"`
 	Stale       map[string]int    `json:"stale,omitempty"`
 	Notes       []string          `json:"notes,omitempty"`
+	Hook        string            `json:"hook,omitempty"`   // "done", or why it failed
 	Stages      []stageJSON       `json:"stages,omitempty"` // in their order; receive runs beside others
 	Started     *time.Time        `json:"started,omitempty"`
 	Finished    *time.Time        `json:"finished,omitempty"`
@@ -132,6 +133,7 @@ func (s Sync) json(verbose bool) syncJSON {
 	}
 	r := recordFields(s.Record.Meta, s.Record.Report.Totals)
 	r.DryRun, r.Interrupted, r.Notes = s.DryRun, s.Interrupted, jsonTexts(s.Notes)
+	r.Hook = jsonText(s.Hook)
 	r.setWhole(s.Record)
 	if s.DryRun {
 		r.Snapshots = map[string]string{} // they are gone again
