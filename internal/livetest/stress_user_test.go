@@ -65,13 +65,24 @@ func (u *user) cmd(format string, args ...any) (dovecottest.Reply, bool) {
 	if err != nil {
 		// Only a folder that goes, or gets another name, ends the sessions in it.
 		if !strings.HasPrefix(u.folder, "own/") || !strings.Contains(strings.Join(r.Lines, "\n"), "* BYE") {
-			u.problem("%s, %s: %v", u.name, fmt.Sprintf(format, args...), err)
+			u.problem("%s, %s in %s: %v\n%s", u.name, fmt.Sprintf(format, args...), u.folder, err, u.lastLog())
 		}
 		u.c.Close()
 		u.c = nil
 		return r, false
 	}
 	return r, r.OK()
+}
+
+// lastLog is what this side's Dovecot has last logged but for logins.
+func (u *user) lastLog() string {
+	var lines []string
+	for line := range strings.Lines(u.server[u.side].Log()) {
+		if !strings.Contains(line, "Login: ") && !strings.Contains(line, "Logged out") {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines[max(0, len(lines)-10):], "")
 }
 
 // about is cmd for a command that changes the place of a mail.
