@@ -43,7 +43,10 @@ var arrows = map[string]string{
 	"internal/verify": "golang.org/x/sys/unix zombiezen.com/go/sqlite zombiezen.com/go/sqlite/sqlitex ours:internal/codec ours:internal/config ours:internal/engine ours:internal/state ours:internal/stream ours:merge ours:reflink ours:snapshot ours:tree",
 	"internal/report": "ours:internal/engine ours:internal/state ours:internal/verify ours:merge ours:tree",
 	"cmd/snapmerge": "github.com/spf13/pflag golang.org/x/sys/unix golang.org/x/term " +
-		"ours:internal/config ours:internal/engine ours:internal/host ours:internal/lock ours:internal/mirror ours:internal/remote ours:internal/report ours:internal/state ours:internal/verify ours:merge ours:snapshot ours:tree",
+		"ours:internal/config ours:internal/engine ours:internal/host ours:internal/lock ours:internal/mirror ours:internal/remote ours:internal/report ours:internal/review ours:internal/state ours:internal/verify ours:merge ours:snapshot ours:tree",
+
+	// The only one that knows of a terminal: nothing but the command line needs it.
+	"internal/review": "github.com/gdamore/tcell/v2 github.com/gdamore/tcell/v2/terminfo github.com/rivo/uniseg golang.org/x/text/encoding/htmlindex ours:internal/report ours:merge",
 
 	"internal/mailgen": "ours:tree", // for the demo and tests
 	"demo/mails":       "ours:internal/mailgen ours:tree",
@@ -68,6 +71,7 @@ var changing = regexp.MustCompile(`^(unix|os|syscall)\.(Rename|Link|Symlink|Unli
 
 var mayChange = map[string]string{
 	"reflink":          ".",
+	"internal/review":  `^os\.(WriteFile|MkdirTemp|RemoveAll)$`,        // the list, for an editor
 	"snapshot":         `^unix\.Renameat2$`,                            // a whole mirror gets its name
 	"internal/mirror":  `^unix\.(Mkdirat|Mknodat|Symlinkat|Unlinkat)$`, // to see that it can not
 	"internal/stream":  ".",                                            // what online's streams make, in a mirror
@@ -203,8 +207,8 @@ func problems(fset *token.FileSet, f *source) (out []string) {
 			}
 		} else if slices.Contains(banned[f.pkg], p) {
 			add(i.Pos(), "%s may not import %s", f.pkg, p)
-		} else if p == "os/exec" && !slices.Contains([]string{"internal/mirror", "internal/remote", "scripts/gotest"}, f.pkg) {
-			add(i.Pos(), "%s may not import os/exec: only internal/remote (ssh) and internal/mirror (itself) start processes", f.pkg)
+		} else if p == "os/exec" && !slices.Contains([]string{"internal/mirror", "internal/remote", "internal/review", "scripts/gotest"}, f.pkg) {
+			add(i.Pos(), "%s may not import os/exec: only internal/remote (ssh), internal/mirror (itself) and internal/review (an editor) start processes", f.pkg)
 		}
 	}
 	checkCalls(f, add)

@@ -164,7 +164,7 @@ func Merge(in Input, p Policy) Plan {
 		results[i] = mergeMessage(m, fm, in, p, options{})
 	}
 	for _, side := range Sides {
-		if !tooMany(results, side, in.Known[side], p.MaxDeletions) {
+		if !tooMany(results, side, in.Known[side], &p) {
 			continue
 		}
 		for i, m := range in.Messages {
@@ -193,14 +193,17 @@ func Merge(in Input, p Policy) Plan {
 // tooMany tells whether the deletions that this sync newly found on a side are
 // more than a person is likely to have meant: more than max, or more than half
 // of the side's mail (a handful in a small mailbox is not held for that).
-func tooMany(rs []result, side Side, known, limit int) bool {
+func tooMany(rs []result, side Side, known int, p *Policy) bool {
 	n := 0
 	for _, r := range rs {
 		if r.deletedOn[side] {
 			n++
 		}
 	}
-	return n > limit || n > 10 && n > known/2
+	if p.Allowed != nil {
+		return n > *p.Allowed
+	}
+	return n > p.MaxDeletions || n > 10 && n > known/2
 }
 
 // compareActions orders actions: offline before online, since what is not safe

@@ -89,6 +89,10 @@ type Policy struct {
 	// MaxDeletions is the largest number of new deletions in one sync that is
 	// still acted upon; with one more all of them are held.
 	MaxDeletions int
+	// Allowed, if not nil, is a person's word for this sync alone: so many new
+	// deletions a side are acted upon, whatever MaxDeletions says and however
+	// large a part of the mail they are.
+	Allowed *int
 	// MaxExpire is the largest number of mails that one plan expires; the oldest
 	// go first and the rest waits. 0 is no limit.
 	MaxExpire int

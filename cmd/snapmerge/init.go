@@ -110,7 +110,7 @@ func (a *app) initMailbox(ctx context.Context, mb config.Mailbox, stateDir strin
 		a.complain(about, err)
 		return r, err
 	}
-	r.Sync = a.sync(ctx, mb, stateDir, true)
+	r.Sync = a.sync(ctx, mb, stateDir, engine.Options{DryRun: true})
 	a.tell(r.Sync)
 	return r, r.Sync.Err
 }

@@ -26,6 +26,7 @@ const usage = `Usage:
     snapmerge sync       [MAILBOX...] [-n]   bring both sides in step
     snapmerge status     [MAILBOX...]        how the mailboxes stand
     snapmerge conflicts  [list|show|resolve] what waits for a decision
+    snapmerge review     [MAILBOX...]        decide it in the terminal, mail by mail
     snapmerge log        [N]                 past syncs, or one in full
     snapmerge rotate     [MAILBOX...] [-n]   thin out old snapshots
     snapmerge restore    MAILBOX --sync N    bring back what a sync deleted, or other mail
@@ -79,6 +80,7 @@ var commands = []command{
 	{"sync", syncUsage, setupSync},
 	{"status", statusUsage, setupStatus},
 	{"conflicts", conflictsUsage, setupConflicts},
+	{"review", reviewUsage, setupReview},
 	{"log", logUsage, setupLog},
 	{"rotate", rotateUsage, setupRotate},
 	{"restore", restoreUsage, setupRestore},

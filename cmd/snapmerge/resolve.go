@@ -1,60 +1,97 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/user"
+	"slices"
 	"strconv"
 	"time"
 
 	"snapmerge/internal/config"
+	"snapmerge/internal/engine"
 	"snapmerge/internal/lock"
 	"snapmerge/internal/report"
 	"snapmerge/internal/state"
 	"snapmerge/merge"
 )
 
-// resolve records answers. Nothing is recorded before all of them are known to
-// be good, and the locks are held from reading on: a sync in between would
-// change what the IDs mean.
-func (a *app) resolve(args []string, o conflictOptions) error {
-	take := merge.Online
-	if o.take == "offline" {
-		take = merge.Offline
-	}
+// resolve records answers, and with --now syncs.
+func (a *app) resolve(ctx context.Context, args []string, o conflictOptions) error {
 	names := args
 	if !o.all {
 		names = nil // they are IDs
 	}
-	_, list, err := a.mailboxes(names)
+	cfg, list, err := a.mailboxes(names)
 	if err != nil {
 		return err
+	}
+	items, err := a.recordAnswers(list, args, o)
+	if err != nil {
+		return err
+	}
+	switch {
+	case len(items) == 0:
+		a.show("nothing waits for a decision\n")
+	case o.dry:
+		a.show("would be recorded (nothing was changed):\n")
+	}
+	a.show(report.ResolvedText(items, a.style))
+	var synced []report.Sync
+	if o.now {
+		synced, err = a.syncAll(ctx, decidedIn(list, items), cfg.StateDir, engine.Options{})
+	}
+	if a.json {
+		a.print(report.ConflictsJSON(items, synced...))
+	}
+	return err
+}
+
+// recordAnswers gives all of the chosen conflicts the same answer. Nothing is
+// recorded before all of them are known to be good, and the locks are held from
+// reading on: a sync in between would change what the IDs mean.
+func (a *app) recordAnswers(list []config.Mailbox, args []string, o conflictOptions) ([]report.Item, error) {
+	take := merge.Online
+	if o.take == "offline" {
+		take = merge.Offline
 	}
 	histories, release, err := a.lockHistories(list)
 	defer release()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	items, err := chosen(histories, args, o)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for i := range items {
 		items[i].Decided = &take
 	}
+	if o.dry {
+		return items, nil
+	}
+	return items, decideAll(histories, items)
+}
+
+// decideAll records the answers that the items have.
+func decideAll(histories []*history, items []report.Item) error {
 	for _, h := range histories {
-		if err := h.decide(items, take); err != nil {
+		if err := h.decide(items); err != nil {
 			return fmt.Errorf("mailbox %s: %w", h.mb.Name, err)
 		}
 	}
-	if len(items) == 0 {
-		a.show("nothing waits for a decision\n")
-	}
-	a.show(report.ResolvedText(items, a.style))
-	if a.json {
-		a.print(report.ConflictsJSON(items))
-	}
 	return nil
+}
+
+// decidedIn returns the mailboxes of the items.
+func decidedIn(list []config.Mailbox, items []report.Item) (out []config.Mailbox) {
+	for _, mb := range list {
+		if slices.ContainsFunc(items, func(it report.Item) bool { return it.Mailbox == mb.Name }) {
+			out = append(out, mb)
+		}
+	}
+	return out
 }
 
 // chosen returns the items that are to be decided.
@@ -67,8 +104,9 @@ func chosen(histories []*history, args []string, o conflictOptions) ([]report.It
 		}
 		items = append(items, own...)
 	}
+	report.SortItems(items)
 	if o.all {
-		return undecided(ofKind(items, o.kind)), nil
+		return slices.DeleteFunc(items, func(it report.Item) bool { return it.Decided != nil || !o.pick(it) }), nil
 	}
 	return choose(items, args)
 }
@@ -117,26 +155,18 @@ func (a *app) lockHistory(mb config.Mailbox, releases *[]func()) (*history, erro
 	return h, err
 }
 
-func undecided(items []report.Item) []report.Item {
-	var out []report.Item
-	for _, it := range items {
-		if it.Decided == nil {
-			out = append(out, it)
-		}
-	}
-	return out
-}
-
 // decide records the answers to the mailbox's own items.
-func (h *history) decide(items []report.Item, take merge.Side) error {
+func (h *history) decide(items []report.Item) error {
 	answers := map[string]state.Decided{}
 	for _, it := range items {
-		if it.Mailbox == h.mb.Name {
-			answers[it.ID] = state.Decided{
-				Decision: merge.Decision{State: it.State, Take: take},
-				Message:  it.Message, Who: who(), At: time.Now().UTC(),
-			}
+		if it.Mailbox != h.mb.Name {
+			continue
 		}
+		d := state.Decided{Message: it.Message, Who: who(), At: time.Now().UTC()}
+		if it.Decided != nil { // else one that answers no question replaces the one that did
+			d.Decision = merge.Decision{State: it.State, Take: *it.Decided}
+		}
+		answers[it.ID] = d
 	}
 	if len(answers) == 0 {
 		return nil

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -44,11 +45,16 @@ func TestMain(m *testing.M) {
 //	                        wants it to exit with 130
 //	far NAME                puts the mailbox's online side behind a real sshd, with a key
 //	                        that may run its agent only; FAR is its ssh_config
+//	terminal N KEYS CMD...  runs the command on a terminal of 80 x 24, see onPty
 //	nobody N CMD ARG...     is exit for an ordinary user; the output is in nobody.out
 func TestScripts(t *testing.T) {
+	testscript.Run(t, params(t, "script"))
+}
+
+func params(t *testing.T, dir string) testscript.Params {
 	fs := btrfstest.New(t) // fails, never skips, where there is no root
-	testscript.Run(t, testscript.Params{
-		Dir:           filepath.Join("testdata", "script"),
+	return testscript.Params{
+		Dir:           filepath.Join("testdata", dir),
 		UpdateScripts: *update,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("TZ", "UTC")
@@ -63,11 +69,14 @@ func TestScripts(t *testing.T) {
 			"lock":      locked,
 			"interrupt": interrupt,
 			"nobody":    nobody,
+			"terminal": func(ts *testscript.TestScript, _ bool, args []string) {
+				onPty(ts, t, args)
+			},
 			"far": func(ts *testscript.TestScript, _ bool, args []string) {
 				far(ts, t, args[0])
 			},
 		},
-	})
+	}
 }
 
 func exit(ts *testscript.TestScript, _ bool, args []string) {
@@ -264,7 +273,7 @@ func normalValue(key string, v any) any {
 			return "N"
 		}
 	case string:
-		if key == "started" || key == "finished" || key == "oldest" || key == "taken" {
+		if key == "at" || key == "since" || key == "started" || key == "finished" || key == "oldest" || key == "taken" || strings.HasPrefix(key, "next_") {
 			return "TIME"
 		}
 	}

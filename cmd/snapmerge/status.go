@@ -19,16 +19,24 @@ import (
 )
 
 const statusUsage = `Usage:
-    snapmerge status [MAILBOX...] [--exit-code] [OPTIONS]
+    snapmerge status [MAILBOX...] [--exit-code] [--prometheus] [OPTIONS]
+    snapmerge status --rules [MAILBOX...] [OPTIONS]
 
 Show how the mailboxes stand, all of the configuration if none is named: the
-last sync, whether a side has changed since the snapshot that it took (its own
-changes count too), what waits, snapshots, and free space. Where btrfs counts it
-(btrfs quota enable), also what each snapshot holds that nothing else holds,
-added up: deleting several frees more, as what only they share goes too. Run it
-as root.
+last sync, how much mail it left on each side, whether a side has changed since
+the snapshot that it took (its own changes count too), what waits, snapshots,
+and free space. Where btrfs counts it (btrfs quota enable), also what each
+snapshot holds that nothing else holds, added up: deleting several frees more,
+as what only they share goes too. Else nobody knows. Run it as root.
 
         --exit-code     exit with 1 if anything waits for a decision
+        --prometheus    print metrics for node_exporter's textfile collector; a
+                        sync that fails leaves last_sync_timestamp_seconds as it
+                        is, so that is what to watch
+        --rules         show for every folder the rule that it has in the
+                        configuration, what a sync would expire online now, and
+                        when something is due next: as of the last sync, so online
+                        is not asked
 
     -c, --config FILE   the configuration (default /etc/snapmerge/snapmerge.toml)
         --json          print one JSON document instead of text
@@ -46,28 +54,44 @@ Example:
     chris: sync 7, 2026-03-01 04:00, in 0.4 s
       home    5 placed, 1 moved
       deleted-online: 1 waits for a decision
-      home    changed since (by sync 7 at least); 21 snapshots, the oldest of 2025-01-01 04:00; 1.2 TiB free
-      online  unchanged since; 1 snapshot, the oldest of 2026-03-01 04:00; 3.1 GiB free
+      home    104211 mails, 7.3 GiB; changed since (by sync 7 at least)
+              21 snapshots, the oldest of 2025-01-01 04:00, their own space unknown; 1.2 TiB free
+      online  9120 mails, 641.0 MiB; unchanged since
+              1 snapshot, the oldest of 2026-03-01 04:00, their own space unknown; 3.1 GiB free
+    # crontab: a file that changes at once or not at all
+    */15 * * * * cd /var/lib/node_exporter; snapmerge status --prometheus >snapmerge.new; mv snapmerge.new snapmerge.prom
 `
 
 func setupStatus(fs *pflag.FlagSet) runner {
-	code := fs.Bool("exit-code", false, "")
+	code, rules := fs.Bool("exit-code", false, ""), fs.Bool("rules", false, "")
+	prometheus := fs.Bool("prometheus", false, "")
 	return func(ctx context.Context, a *app, args []string) error {
-		_, list, err := a.mailboxes(args)
+		if *prometheus && (a.json || *rules) {
+			return usageError("status: --prometheus goes with neither --json nor --rules", `see "snapmerge status --help"`)
+		}
+		cfg, list, err := a.mailboxes(args)
 		if err != nil {
 			return err
+		}
+		if *rules {
+			return a.showRules(cfg, list)
 		}
 		var all []report.Status
 		status, waits := 0, 0
 		for _, mb := range list {
-			s := a.status(ctx, mb)
+			s := a.status(ctx, mb, cfg.StateDir)
 			if s.Err != nil {
 				a.complain("mailbox "+mb.Name+": ", s.Err)
 				status = max(status, exitStatus(s.Err))
 			}
 			waits += report.Undecided(s.Items)
 			all = append(all, s)
-			a.show(report.StatusText(s, a.style))
+			if !*prometheus {
+				a.show(report.StatusText(s, a.style))
+			}
+		}
+		if *prometheus {
+			a.print(report.StatusPrometheus(all))
 		}
 		if a.json {
 			a.print(report.StatusJSON(all))
@@ -84,7 +108,7 @@ func setupStatus(fs *pflag.FlagSet) runner {
 
 // status collects what is known of a mailbox; what can not be read is left out
 // and said in Err.
-func (a *app) status(ctx context.Context, mb config.Mailbox) report.Status {
+func (a *app) status(ctx context.Context, mb config.Mailbox, stateDir string) report.Status {
 	s := report.Status{Mailbox: mb.Name}
 	var errs []error
 	check := func(err error) {
@@ -108,6 +132,13 @@ func (a *app) status(ctx context.Context, mb config.Mailbox) report.Status {
 	for _, side := range merge.Sides {
 		s.Sides[side], err = h.side(ctx, side)
 		check(err)
+	}
+	if h.newest != nil {
+		if stored, ok := engine.Stored(stateDir, mb, h.newest); ok {
+			for _, side := range merge.Sides {
+				s.Sides[side].Stored = &stored[side]
+			}
+		}
 	}
 	s.Err = errors.Join(errs...)
 	return s

@@ -18,7 +18,12 @@ Bring both sides of the mailboxes in step, of all mailboxes of the
 configuration if none is named. Run it as root. Mailboxes are independent: one
 that fails does not stop the others.
 
-    -n, --dry-run   show what would be done and change nothing
+    -n, --dry-run           show what would be done and change nothing
+        --max-deletions N   in this sync alone, delete up to N mails a side where
+                            the policy is to delete: in place of max_deletions,
+                            and also if it is more than half of the mail. With
+                            one more all are held; 0 holds every one. What waits
+                            already is for "snapmerge conflicts resolve"
 
     -c, --config FILE   the configuration (default /etc/snapmerge/snapmerge.toml)
         --json          print one JSON document; with -v it has every action and
@@ -50,38 +55,53 @@ Example:
 
 func setupSync(fs *pflag.FlagSet) runner {
 	dry := fs.BoolP("dry-run", "n", false, "")
+	most := fs.Int("max-deletions", -1, "")
 	return func(ctx context.Context, a *app, args []string) error {
+		opt := engine.Options{DryRun: *dry}
+		if fs.Changed("max-deletions") {
+			if opt.MaxDeletions = most; *most < 0 {
+				return usageError(fmt.Sprintf("sync: --max-deletions %d: less than none", *most), `see "snapmerge sync --help"`)
+			}
+		}
 		cfg, list, err := a.mailboxes(args)
 		if err != nil {
 			return err
 		}
-		var done []report.Sync
-		var statuses []int
-		for _, mb := range list {
-			s := a.sync(ctx, mb, cfg.StateDir, *dry)
-			a.show(report.SyncText(s, a.verbose, a.style))
-			a.tell(s)
-			done, statuses = append(done, s), append(statuses, syncStatus(s))
-		}
+		done, err := a.syncAll(ctx, list, cfg.StateDir, opt)
 		if a.json {
 			a.print(report.SyncJSON(done, a.verbose))
 		}
-		if st := combine(statuses); st != 0 {
-			return silent(st)
-		}
-		return nil
+		return err
 	}
 }
 
+// syncAll syncs one mailbox after the other and shows what becomes of each. The
+// error is only a status.
+func (a *app) syncAll(ctx context.Context, list []config.Mailbox, stateDir string, opt engine.Options) ([]report.Sync, error) {
+	var done []report.Sync
+	var statuses []int
+	for _, mb := range list {
+		s := a.sync(ctx, mb, stateDir, opt)
+		a.show(report.SyncText(s, a.verbose, a.style))
+		a.tell(s)
+		done, statuses = append(done, s), append(statuses, syncStatus(s))
+	}
+	if st := combine(statuses); st != 0 {
+		return done, silent(st)
+	}
+	return done, nil
+}
+
 // sync runs the sync of one mailbox.
-func (a *app) sync(ctx context.Context, mb config.Mailbox, stateDir string, dry bool) report.Sync {
-	s := report.Sync{Mailbox: mb.Name, DryRun: dry}
+func (a *app) sync(ctx context.Context, mb config.Mailbox, stateDir string, opt engine.Options) report.Sync {
+	s := report.Sync{Mailbox: mb.Name, DryRun: opt.DryRun}
 	if err := ctx.Err(); err != nil {
 		s.Err = fmt.Errorf("sync: not begun: %w", err)
 		return s
 	}
 	p := a.progress(mb.Name)
-	res, err := engine.Sync(ctx, mb, stateDir, engine.Options{DryRun: dry, Progress: p.update, Connect: connect})
+	opt.Progress, opt.Connect = p.update, connect
+	res, err := engine.Sync(ctx, mb, stateDir, opt)
 	p.stop()
 	s.Err = err
 	if res != nil {

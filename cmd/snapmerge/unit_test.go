@@ -180,3 +180,29 @@ snapmerge: mailbox ann: bad\x1b[31m\u202e name
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)
 	}
 }
+
+// --older-than looks at how long a conflict has been waiting, not at the mail.
+func TestOlderThan(t *testing.T) {
+	now := time.Date(2016, 3, 31, 12, 0, 0, 0, time.UTC)
+	for _, tt := range []struct {
+		age    string
+		days   int // that the conflict waits
+		chosen bool
+	}{
+		{"2 weeks", 13, false}, {"2 weeks", 15, true}, {"14d", 13, false}, {"14d", 15, true},
+		{"1m", 30, false}, {"1m", 32, true}, {"1y", 365, false}, {"1 year", 367, true}, {"", 0, true},
+	} {
+		pick, err := conflictOptions{older: tt.age}.selection(now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := pick(report.Item{Waiting: now.AddDate(0, 0, -tt.days)}); got != tt.chosen {
+			t.Errorf("--older-than %q, waiting for %d days: chosen %v", tt.age, tt.days, got)
+		}
+	}
+	for _, bad := range []string{"all", "none", "2", "0d", "d", "-1d", "2 hours", "99999d"} {
+		if _, err := (conflictOptions{older: bad}).selection(now); err == nil {
+			t.Errorf("--older-than %q is taken", bad)
+		}
+	}
+}

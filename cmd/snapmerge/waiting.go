@@ -68,9 +68,13 @@ func (h *history) items() ([]report.Item, error) {
 		return nil, err
 	}
 	maps.Copy(answers, since)
+	found, err := h.starts()
+	if err != nil {
+		return nil, err
+	}
 	var out []report.Item
 	for _, held := range h.newest.Pending.Held {
-		it := report.Item{Mailbox: h.mb.Name, Held: held}
+		it := report.Item{Mailbox: h.mb.Name, Held: held, Waiting: found(held.Since)}
 		// An answer to another question than this one is none.
 		if d, ok := answers[held.ID]; ok && d.State == held.State {
 			it.Decided = &d.Take
@@ -81,6 +85,32 @@ func (h *history) items() ([]report.Item, error) {
 		out = append(out, it)
 	}
 	return out, nil
+}
+
+// starts returns a function that says when a sync began, or the first later one
+// whose record is there.
+func (h *history) starts() (func(sync int) time.Time, error) {
+	syncs, err := state.ListRecords(h.dir)
+	if err != nil {
+		return nil, err
+	}
+	known := map[int]time.Time{h.newest.Sync: h.newest.Started}
+	return func(sync int) time.Time {
+		for _, n := range syncs {
+			if n < sync {
+				continue
+			}
+			if _, ok := known[n]; !ok {
+				s, err := state.ReadSummary(h.dir, n)
+				if err != nil {
+					continue // damaged: "log" says so
+				}
+				known[n] = s.Started
+			}
+			return known[n]
+		}
+		return h.newest.Started
+	}, nil
 }
 
 // stale counts by folder the mails that the last sync left in online's new/ and

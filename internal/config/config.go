@@ -45,6 +45,7 @@ type Store struct {
 	Path      string      // the Maildir
 	Snapshots string      // the directory of its snapshots
 	Layout    tree.Layout // "maildir++" with modified UTF-7 by default
+	Control   string      // Dovecot's control files; "": in the Maildir, else Layout.Control is set
 	// Of online, if it is on another machine; else all three are "".
 	Host  string // ssh's destination
 	SSH   string // ssh's command line: words with spaces between, which no shell reads

@@ -31,7 +31,7 @@ func TestLoadFull(t *testing.T) {
 		Name:    "chris",
 		Offline: Store{Path: "/srv/mail/chris", Snapshots: "/srv/mail/.snapmerge/chris"},
 		Online: Store{Path: "/mnt/online/chris", Snapshots: "/mnt/online/.snapmerge/chris",
-			Layout: tree.Layout{FS: true, UTF8: true}},
+			Layout: tree.Layout{FS: true, UTF8: true, Control: true}, Control: "/mnt/online/chris/control"},
 		Merge: Merge{Prefer: merge.PreferOnline, DeletedOnline: merge.Ignore, DeletedOffline: merge.Hold,
 			MaxDeletions: 7, MaxExpire: 5000, IncludeNew: merge.Keep{Unit: merge.KeepDays, N: 7}},
 		Folders: []merge.Rule{

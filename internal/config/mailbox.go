@@ -98,6 +98,8 @@ func readStore(t *table, s *Store) {
 	read(t, "snapshots", &s.Snapshots, text(absolutePath))
 	read(t, "layout", &s.Layout.FS, text(layoutFS))
 	read(t, "encoding", &s.Layout.UTF8, text(encodingUTF8))
+	read(t, "control", &s.Control, text(absolutePath))
+	s.Layout.Control = s.Control != ""
 	t.end()
 }
 

@@ -68,7 +68,7 @@ func (h *Hosts) open(ctx context.Context, mb config.Mailbox, connect Connect, th
 }
 
 func storeOf(s config.Store) host.Store {
-	return host.Store{Path: s.Path, Snapshots: s.Snapshots, Layout: s.Layout}
+	return host.Store{Path: s.Path, Snapshots: s.Snapshots, Layout: s.Layout, Control: s.Control}
 }
 
 // lock takes a store's lock. A directory that is missing or not ours to open is

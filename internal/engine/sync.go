@@ -27,6 +27,9 @@ import (
 // Options of a sync.
 type Options struct {
 	DryRun bool // plan only: nothing stays changed
+	// MaxDeletions, if not nil, is how many new deletions a side may have in this
+	// sync, in place of what the configuration and the half-of-the-mail rule say.
+	MaxDeletions *int
 	// Progress is told what is being done and how far it is; total is 0 if unknown.
 	// While a stream is received it is called from two goroutines.
 	Progress func(stage string, done, total int)
@@ -117,9 +120,12 @@ type run struct {
 	aimed     [2]map[place]string // message by the folder and unique name that its steps give
 	byMessage map[string][]*step  // the steps of each message
 	heldNow   []state.Held        // after this sync
-	received  int64               // bytes of the stream
-	arrival   arrival
-	notes     []string
+
+	subscriptions       []state.ReportAction // what was done about them
+	agreedSubscriptions []string
+	received            int64 // bytes of the stream
+	arrival             arrival
+	notes               []string
 }
 
 // Sync brings the two sides of a mailbox in step. A Result without a Record
@@ -137,6 +143,7 @@ func Sync(ctx context.Context, mb config.Mailbox, stateDir string, opt Options) 
 	r := &run{mb: mb, opt: opt, now0: opt.Now(), old: map[string]*frozen{},
 		agreed: map[string][2][]tree.Placement{}, heldSource: map[string]*state.SnapshotFile{}}
 	r.policy = mb.Policy(r.now0)
+	r.policy.Allowed = opt.MaxDeletions
 	var err error
 	end := r.stage(StageConnect)
 	if r.hosts, err = OpenHosts(ctx, mb, opt.Connect, false); err != nil {
@@ -172,6 +179,9 @@ func (r *run) sync(ctx context.Context) (*Result, error) {
 		return nil, err
 	}
 	if r.opt.DryRun {
+		if err := r.subscribe(ctx); err != nil {
+			return nil, errors.Join(err, r.dropFrozen(ctx))
+		}
 		rec, err := r.record(r.opt.Now())
 		if err = errors.Join(err, r.dropFrozen(ctx)); err != nil {
 			return nil, err
@@ -179,6 +189,9 @@ func (r *run) sync(ctx context.Context) (*Result, error) {
 		return r.result(rec), nil
 	}
 	journal, err := r.change(ctx)
+	if err == nil {
+		err = r.subscribe(ctx)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -73,6 +73,14 @@ func (l *Local) Freeze(_ context.Context, name string) (*Frozen, error) {
 	if err := l.checkName(name); err != nil {
 		return nil, err
 	}
+	if l.store.Control != "" {
+		if err := l.openLive(); err != nil {
+			return nil, err
+		}
+		if err := l.live.BringControl(); err != nil {
+			return nil, err
+		}
+	}
 	// Not the coarse clock: it can be a tick behind a ctime that is there already,
 	// since Linux 6.13 takes some of them from the fine one.
 	begun, err := tickAfter(time.Now())

@@ -68,6 +68,13 @@ func (s Store) check(thorough bool) (out []Problem) {
 				"move its mail into a plain directory, or it out of the mailbox")
 		}
 	}
+	if s.Control != "" {
+		if st, err := os.Lstat(s.Control); err != nil {
+			problem(s.Control, reason(err), "control is what CONTROL= in Dovecot's mail location says for this user; Dovecot makes it when the user first logs in")
+		} else if !st.IsDir() {
+			problem(s.Control, errors.New("not a directory"), "")
+		}
+	}
 	st, err := os.Stat(s.Snapshots)
 	switch {
 	case errors.Is(err, os.ErrNotExist):

@@ -26,6 +26,15 @@ func TestFSOnline(t *testing.T) {
 	scenarios(t, setup{layout: [2]tree.Layout{online: {FS: true, UTF8: true}}}, true, folderTable)
 }
 
+// Dovecot's control files are not beside the mail on either side. The stores are
+// subvolumes, so no snapshot has them.
+func TestControl(t *testing.T) {
+	table := slices.DeleteFunc(slices.Clone(all), func(sc scenario) bool {
+		return sc.renames == "" && !strings.Contains(sc.do, "tagged") && !strings.Contains(sc.sees, "Zeta")
+	})
+	scenarios(t, setup{ctl: true, layout: [2]tree.Layout{online: {FS: true}}}, true, table)
+}
+
 // With lazy_expunge a MOVE leaves one more link of the mail in another folder,
 // and an EXPUNGE one. Both servers do so; what snapmerge does must not look like
 // an expunge to them.

@@ -12,12 +12,15 @@ import (
 // peeked is more than an increment without a change has.
 const peeked = 512
 
-// peek reads the beginning of a stream. If that is all of it, and an increment in
-// which nothing has changed, there is nothing to carry out: the result has its
+// peek reads the beginning of an increment. If that is all of it, and nothing has
+// changed in it, there is nothing to carry out: the result has its
 // Tracker then, and no process needs to be started, which is half of what such a
 // sync takes. The decoder is the one that reads what that process says: it is made
 // for hostile bytes, and what it finds here is a first command and an end.
 func peek(ctx context.Context, o Options, in io.ReadCloser) (begun []byte, res Result, ctransid uint64, err error) {
+	if o.Parent == "" {
+		return nil, res, 0, nil
+	}
 	stop := context.AfterFunc(ctx, func() { in.Close() })
 	defer stop()
 	begun, err = io.ReadAll(io.LimitReader(in, peeked))
@@ -27,7 +30,7 @@ func peek(ctx context.Context, o Options, in io.ReadCloser) (begun []byte, res R
 	if err != nil {
 		return nil, res, 0, fmt.Errorf("%w: %w", ErrInput, err)
 	}
-	if o.Parent == "" || len(begun) == peeked {
+	if len(begun) == peeked {
 		return begun, res, 0, nil
 	}
 	f := follower{o: o}

@@ -151,6 +151,7 @@ func (a *agent) open(cfg AgentConfig, h hello) error {
 		{"snapshots", s.Snapshots, h.Snapshots},
 		{"layout", s.Layout.String(), h.Layout},
 		{"encoding", encoding(s.Layout.UTF8), encoding(h.UTF8)},
+		{"control", s.Control, h.Control},
 	} {
 		if c.there != c.here {
 			return fmt.Errorf("%w: the agent over there serves %s %q, the configuration here says %q", ErrMismatch, c.what, c.there, c.here)

@@ -1,8 +1,12 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
+	"path"
+	"slices"
 	"strings"
+	"time"
 
 	"snapmerge/internal/state"
 	"snapmerge/merge"
@@ -13,8 +17,34 @@ import (
 type Item struct {
 	Mailbox string
 	state.Held
+	Waiting time.Time   // since when: the start of the sync that found it, or of the first later one whose record is kept
 	Decided *merge.Side // the answer that the next sync acts on, nil if there is none
 	File    string      // where the message can be read, "" if nowhere
+}
+
+// Folder is the folder that an item is listed under: the one at home before the
+// conflict, else the first that is known. Of what was refused it is the
+// directory, as on disk; "" is the root.
+func (it Item) Folder() string {
+	if it.Kind == merge.Refused {
+		dir, _ := path.Split(it.Message)
+		return strings.TrimSuffix(dir, "/")
+	}
+	for _, ps := range [][]tree.Placement{it.Base[merge.Offline], it.Base[merge.Online], it.Now[merge.Offline], it.Now[merge.Online]} {
+		if len(ps) > 0 {
+			return ps[0].Folder
+		}
+	}
+	return ""
+}
+
+// SortItems puts items into the order in which they are shown: by kind, mailbox
+// and folder.
+func SortItems(items []Item) {
+	slices.SortStableFunc(items, func(a, b Item) int {
+		return cmp.Or(cmp.Compare(slices.Index(merge.Kinds, a.Kind), slices.Index(merge.Kinds, b.Kind)),
+			cmp.Compare(a.Mailbox, b.Mailbox), cmp.Compare(a.Folder(), b.Folder()))
+	})
 }
 
 // Undecided counts the items that wait for a person.
@@ -28,32 +58,43 @@ func Undecided(items []Item) int {
 	return n
 }
 
-// ConflictsText is the list: two lines an item, the second with its headers.
+// ConflictsText is the list, of items in the order of [SortItems]: a line for
+// each kind and folder, then two lines an item, the second with its headers.
 func ConflictsText(items []Item, st Style) string {
 	if len(items) == 0 {
 		return "nothing waits for a decision\n"
 	}
+	group := func(it Item) [3]string { return [3]string{string(it.Kind), it.Mailbox, it.Folder()} }
 	var b strings.Builder
-	for _, it := range items {
-		b.WriteString(it.line(st))
-		if h := it.headers(); h != "" {
-			b.WriteString("  " + h + "\n")
+	for i, it := range items {
+		if i == 0 || group(it) != group(items[i-1]) {
+			n := 1
+			for ; i+n < len(items) && group(items[i+n]) == group(it); n++ {
+			}
+			fmt.Fprintf(&b, "%s  %s  %s  (%d)\n", st.paint(yellow, string(it.Kind)), Word(it.Mailbox), Word(it.Folder()), n)
+		}
+		b.WriteString("  " + it.line(st))
+		if h := it.Headers(); h != "" {
+			b.WriteString("    " + h + "\n")
 		}
 	}
 	return b.String()
 }
 
-// line is "4f1c2a9b8c7d  deleted-online  chris  1.M2P3.host  since sync 7".
+// line is "4f1c2a9b8c7d  1.M2P3.host  since sync 7, 2026-03-01 04:00".
 func (it Item) line(st Style) string {
-	s := fmt.Sprintf("%s  %s  %s  %s  since sync %d", st.paint(bold, it.ID), st.paint(yellow, string(it.Kind)),
-		Word(it.Mailbox), Word(it.Message), it.Since)
+	s := fmt.Sprintf("%s  %s  since sync %d", st.paint(bold, it.ID), Word(it.Message), it.Since)
+	if !it.Waiting.IsZero() {
+		s += ", " + st.time(it.Waiting)
+	}
 	if it.Decided != nil {
 		s += fmt.Sprintf("  decided: take %s, next sync", *it.Decided)
 	}
 	return s + "\n"
 }
 
-func (it Item) headers() string {
+// Headers is "\"Subject\" from \"From\" of \"Date\"", with what of it is known.
+func (it Item) Headers() string {
 	var parts []string
 	if it.Subject != "" {
 		parts = append(parts, Quote(it.Subject))
@@ -69,28 +110,28 @@ func (it Item) headers() string {
 
 // ConflictText is one item in full.
 func ConflictText(it Item, st Style) string {
-	var b strings.Builder
-	b.WriteString(it.line(st))
+	b := new(strings.Builder)
+	fmt.Fprintf(b, "%s  %s", st.paint(yellow, string(it.Kind)), Word(it.Mailbox))
+	b.WriteString("  " + it.line(st))
 	field := func(name, value string) {
 		if value != "" {
-			fmt.Fprintf(&b, "  %-14s  %s\n", name, value)
+			fmt.Fprintf(b, "  %-14s  %s\n", name, value)
 		}
 	}
-	quoted := func(s string) string {
-		if s == "" {
-			return ""
+	quoted := func(name, value string) {
+		if value != "" {
+			field(name, Quote(value))
 		}
-		return Quote(s)
 	}
-	field("from", quoted(it.From))
-	field("subject", quoted(it.Subject))
-	field("date", quoted(it.Date))
+	quoted("from", it.From)
+	quoted("subject", it.Subject)
+	quoted("date", it.Date)
 	field("rule", ruleWords(it.Rule))
 	field("note", Clean(it.Note))
 	if it.Kind != merge.Refused {
-		field("at last sync", "home "+placements(it.Base[merge.Offline])+", online "+placements(it.Base[merge.Online]))
-		field("home now", placements(it.Now[merge.Offline]))
-		field("online now", placements(it.Now[merge.Online]))
+		for _, side := range homeFirst {
+			field(sideName(side), Since(it.Base[side], it.Now[side]))
+		}
 	}
 	if it.File != "" {
 		field("to read it", Word(it.File))
@@ -99,6 +140,21 @@ func ConflictText(it Item, st Style) string {
 		field("--take "+side.String(), Consequence(it.Held, side))
 	}
 	return b.String()
+}
+
+// Since says what became of a message on one side since the last agreement:
+// "INBOX S -> work FS".
+func Since(base, now []tree.Placement) string {
+	was, is := placements(base), placements(now)
+	switch {
+	case len(base) == 0 && len(now) == 0:
+		return "never there"
+	case len(base) == 0:
+		return is + " (new)"
+	case was == is:
+		return is + " (unchanged)"
+	}
+	return was + " -> " + is
 }
 
 // Consequence says what the next sync does if the answer to a conflict is that
@@ -147,77 +203,17 @@ func where(s merge.Side) string {
 	return "online"
 }
 
-// ResolvedText says for each decided item what the next sync does.
+// ResolvedText says for each answer what the next sync does; without one the item
+// waits again.
 func ResolvedText(items []Item, st Style) string {
 	var b strings.Builder
 	for _, it := range items {
+		if it.Decided == nil {
+			fmt.Fprintf(&b, "%s  %s  %s  the answer is taken back: it waits\n", st.paint(bold, it.ID), Word(it.Mailbox), Word(it.Message))
+			continue
+		}
 		fmt.Fprintf(&b, "%s  %s  %s  take %s: the next sync %s\n", st.paint(bold, it.ID), Word(it.Mailbox), Word(it.Message),
 			*it.Decided, Consequence(it.Held, *it.Decided))
 	}
 	return b.String()
-}
-
-type conflictJSON struct {
-	ID      string    `json:"id"`
-	Mailbox string    `json:"mailbox"`
-	Kind    string    `json:"kind"`
-	Message string    `json:"message"`
-	Since   int       `json:"since_sync"`
-	Base    bothJSON  `json:"base"`
-	Online  *sideJSON `json:"online"`
-	Offline *sideJSON `json:"offline"`
-	From    string    `json:"from"`
-	Subject string    `json:"subject"`
-	Date    string    `json:"date"`
-	Note    string    `json:"note"`
-	Decided *string   `json:"decided"` // "online", "offline", null: it waits
-}
-
-type bothJSON struct {
-	Online  *sideJSON `json:"online"`
-	Offline *sideJSON `json:"offline"`
-}
-
-// sideJSON is what one side has of a message; null: nothing.
-type sideJSON struct {
-	Placements []placementJSON `json:"placements"`
-}
-
-type placementJSON struct {
-	Folder   string   `json:"folder"`
-	Flags    string   `json:"flags"`
-	Keywords []string `json:"keywords"`
-}
-
-// ConflictsJSON is the document of every "conflicts --json".
-func ConflictsJSON(items []Item) string {
-	doc := struct {
-		Version   int            `json:"version"`
-		Conflicts []conflictJSON `json:"conflicts"`
-	}{1, []conflictJSON{}}
-	for _, it := range items {
-		c := conflictJSON{
-			ID: it.ID, Mailbox: it.Mailbox, Kind: string(it.Kind), Message: jsonText(it.Message), Since: it.Since,
-			Base:   bothJSON{sideOf(it.Base[merge.Online]), sideOf(it.Base[merge.Offline])},
-			Online: sideOf(it.Now[merge.Online]), Offline: sideOf(it.Now[merge.Offline]),
-			From: jsonText(it.From), Subject: jsonText(it.Subject), Date: jsonText(it.Date), Note: jsonText(it.Note),
-		}
-		if it.Decided != nil {
-			d := it.Decided.String()
-			c.Decided = &d
-		}
-		doc.Conflicts = append(doc.Conflicts, c)
-	}
-	return document(doc)
-}
-
-func sideOf(ps []tree.Placement) *sideJSON {
-	if len(ps) == 0 {
-		return nil
-	}
-	out := &sideJSON{}
-	for _, p := range ps {
-		out.Placements = append(out.Placements, placementJSON{jsonText(p.Folder), p.Flags.String(), jsonTexts(p.Keywords)})
-	}
-	return out
 }

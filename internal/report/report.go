@@ -43,6 +43,9 @@ func (st Style) time(t time.Time) string {
 	return t.In(st.Zone).Format("2006-01-02 15:04")
 }
 
+// Day is the date of a time.
+func (st Style) Day(t time.Time) string { return st.time(t)[:len("2006-01-02")] }
+
 // sideName is what people call a side: the offline one is home.
 func sideName(s merge.Side) string {
 	if s == merge.Offline {

@@ -25,7 +25,8 @@ type Status struct {
 
 // A SideStatus is how one store stands.
 type SideStatus struct {
-	Changed   *bool // since its snapshot of the last sync; nil: unknown
+	Stored    *state.Stored // as the last sync left it; nil: unknown
+	Changed   *bool         // since its snapshot of the last sync; nil: unknown
 	Snapshots int
 	Oldest    time.Time // of the oldest snapshot, zero if there is none
 	Free      uint64    // bytes that an ordinary user can still write there
@@ -113,6 +114,9 @@ func (s Status) waits(st Style) string {
 func (s Status) side(side merge.Side, st Style) string {
 	x := s.Sides[side]
 	var parts []string
+	if x.Stored != nil {
+		parts = append(parts, storedText(x.Stored))
+	}
 	if x.Changed != nil {
 		text := "unchanged since"
 		if *x.Changed {
@@ -123,17 +127,25 @@ func (s Status) side(side merge.Side, st Style) string {
 		}
 		parts = append(parts, text)
 	}
+	first := strings.Join(parts, "; ")
+	parts = nil
 	if x.Snapshots > 0 {
 		text := plural(x.Snapshots, "snapshot", "snapshots") + ", the oldest of " + st.time(x.Oldest)
 		if x.AloneKnown {
 			text += ", with " + Bytes(x.Alone) + " of their own"
+		} else {
+			text += ", their own space unknown"
 		}
 		parts = append(parts, text)
 	}
 	if x.Free > 0 {
 		parts = append(parts, Bytes(x.Free)+" free")
 	}
-	return strings.Join(parts, "; ")
+	second := strings.Join(parts, "; ")
+	if first == "" || second == "" {
+		return first + second
+	}
+	return first + "\n          " + second
 }
 
 type statusJSON struct {
@@ -150,6 +162,8 @@ type statusJSON struct {
 }
 
 type sideStatusJSON struct {
+	Mails     *int       `json:"mails"`      // files, as the last sync left them; null: unknown
+	MailBytes *int64     `json:"mail_bytes"` // their length
 	Changed   *bool      `json:"changed"`
 	Snapshots int        `json:"snapshots"`
 	Oldest    *time.Time `json:"oldest"`
@@ -192,6 +206,9 @@ func (s Status) json() statusJSON {
 
 func (x SideStatus) json() sideStatusJSON {
 	out := sideStatusJSON{Changed: x.Changed, Snapshots: x.Snapshots, Free: x.Free}
+	if x.Stored != nil {
+		out.Mails, out.MailBytes = &x.Stored.Mails, &x.Stored.Bytes
+	}
 	if x.AloneKnown {
 		out.Alone = &x.Alone
 	}

@@ -62,6 +62,7 @@ func (s Sync) body(verbose bool, st Style) string {
 			b.WriteString(sideLine(side, c))
 		}
 	}
+	b.WriteString(s.expiry(st))
 	line := func(code string, n int, one, many string) {
 		if n > 0 {
 			b.WriteString("  " + st.paint(code, plural(n, one, many)) + "\n")
@@ -73,9 +74,40 @@ func (s Sync) body(verbose bool, st Style) string {
 	line(red, s.Failed(), "not done, tried again next time", "not done, tried again next time")
 	line("", t.Refused, "entry of online's store refused", "entries of online's store refused")
 	line("", t.WaitingInNew, "waits in online's new/ for a mail client", "wait in online's new/ for a mail client")
+	if n := s.Record.Report.MaxDeletions; n != nil {
+		fmt.Fprintf(&b, "  --max-deletions %d, for this sync only\n", *n)
+	}
 	if verbose {
+		b.WriteString(s.decided(st))
 		b.WriteString(s.actions())
 		b.WriteString(s.stages())
+	}
+	return b.String()
+}
+
+// expiry says by folder what has gone, and how far back the mail left there goes.
+func (s Sync) expiry(st Style) string {
+	var b strings.Builder
+	for _, e := range s.Record.Report.Expiry {
+		verb, left := "expired", "none is left"
+		if s.DryRun {
+			verb = "would expire"
+		}
+		if !e.Oldest.IsZero() {
+			left = "the oldest left is of " + st.time(e.Oldest)
+		}
+		b.WriteString(sideLine(merge.Online, fmt.Sprintf("%s in %s: %s, %s; %s", verb, Word(e.Folder), plural(e.Mails, "mail", "mails"), Bytes(uint64(e.Bytes)), left)))
+	}
+	return b.String()
+}
+
+// decided has a line for each answer that the sync acted on.
+func (s Sync) decided(st Style) string {
+	var b strings.Builder
+	all := s.Record.Report.Decided
+	for _, id := range ordered(all) {
+		d := all[id]
+		fmt.Fprintf(&b, "  decided %s %s: take %s, by %s, %s\n", id, Word(d.Message), d.Take, Word(d.Who), st.time(d.At))
 	}
 	return b.String()
 }

@@ -41,6 +41,10 @@ type recordJSON struct {
 	ReceivedBytes int64   `json:"received_bytes"`
 	Seconds       float64 `json:"seconds"`
 
+	// MaxDeletions is what was given for this sync alone; left out: nothing was.
+	MaxDeletions *int          `json:"max_deletions,omitempty"`
+	Decided      []decidedJSON `json:"decided,omitempty"` // answers acted on
+
 	Snapshots   map[string]string `json:"snapshots"`
 	Interrupted int               `json:"interrupted,omitempty"`
 	Stale       map[string]int    `json:"stale,omitempty"`
@@ -48,6 +52,7 @@ type recordJSON struct {
 	Stages      []stageJSON       `json:"stages,omitempty"` // in their order; receive runs beside others
 	Started     *time.Time        `json:"started,omitempty"`
 	Finished    *time.Time        `json:"finished,omitempty"`
+	Expiry      []expiryJSON      `json:"expiry,omitempty"`
 	Actions     *[]actionJSON     `json:"actions,omitempty"`
 	Met         *[]metJSON        `json:"met,omitempty"`
 }
@@ -65,6 +70,17 @@ type counted struct {
 	Deleted int  `json:"deleted"`
 	Folders int  `json:"folders"`
 	Expired *int `json:"expired,omitempty"` // online only
+	// ExpiredBytes are online only.
+	ExpiredBytes  *int64 `json:"expired_bytes,omitempty"`
+	Subscriptions int    `json:"subscriptions,omitempty"`
+}
+
+// An expiryJSON is what was expired in a folder.
+type expiryJSON struct {
+	Folder string     `json:"folder"`
+	Mails  int        `json:"mails"`
+	Bytes  int64      `json:"bytes"`
+	Oldest *time.Time `json:"oldest"` // of the mail that is left; null: none is
 }
 
 type actionJSON struct {
@@ -91,6 +107,14 @@ type copyAt struct {
 	Path     string `json:"path"`
 }
 
+type decidedJSON struct {
+	ID      string    `json:"id"`
+	Message string    `json:"message"`
+	Take    string    `json:"take"`
+	Who     string    `json:"who"`
+	At      time.Time `json:"at"`
+}
+
 type metJSON struct {
 	ID      string `json:"id"`
 	Kind    string `json:"kind"`
@@ -108,7 +132,7 @@ func (s Sync) json(verbose bool) syncJSON {
 	}
 	r := recordFields(s.Record.Meta, s.Record.Report.Totals)
 	r.DryRun, r.Interrupted, r.Notes = s.DryRun, s.Interrupted, jsonTexts(s.Notes)
-	r.setFailed(s.Record)
+	r.setWhole(s.Record)
 	if s.DryRun {
 		r.Snapshots = map[string]string{} // they are gone again
 	}
@@ -133,16 +157,24 @@ func recordFields(m state.Meta, t state.Totals) *recordJSON {
 		WaitingInNew: t.WaitingInNew, ReceivedBytes: t.ReceivedBytes, Seconds: t.Seconds,
 		Snapshots: map[string]string{},
 	}
-	r.Online.Expired = &t.Online.Expired
+	r.Online.Expired, r.Online.ExpiredBytes = &t.Online.Expired, &t.Online.ExpiredBytes
 	for _, side := range merge.Sides {
 		r.Snapshots[side.String()] = m.Snapshots[side]
 	}
 	return r
 }
 
-func (r *recordJSON) setFailed(rec *state.Record) {
+// setWhole sets what takes more of a record than its summary.
+func (r *recordJSON) setWhole(rec *state.Record) {
 	n := Sync{Record: rec}.Failed()
-	r.Failed = &n
+	r.Failed, r.MaxDeletions = &n, rec.Report.MaxDeletions
+	for _, e := range rec.Report.Expiry {
+		j := expiryJSON{Folder: jsonText(e.Folder), Mails: e.Mails, Bytes: e.Bytes}
+		if !e.Oldest.IsZero() {
+			j.Oldest = &e.Oldest
+		}
+		r.Expiry = append(r.Expiry, j)
+	}
 }
 
 func (r *recordJSON) addDetails(rep state.Report) {
@@ -150,13 +182,17 @@ func (r *recordJSON) addDetails(rep state.Report) {
 	for _, a := range rep.Actions {
 		*r.Actions = append(*r.Actions, actionOf(a))
 	}
+	for _, id := range ordered(rep.Decided) {
+		d := rep.Decided[id]
+		r.Decided = append(r.Decided, decidedJSON{id, jsonText(d.Message), d.Take.String(), jsonText(d.Who), d.At})
+	}
 	for _, c := range rep.Met {
 		*r.Met = append(*r.Met, metJSON{c.ID, string(c.Kind), jsonText(c.Message), jsonText(c.Note)})
 	}
 }
 
 func count(c state.Counts) counted {
-	return counted{Placed: c.Placed, Copied: c.Copied, Moved: c.Moved, Flagged: c.Flagged, Deleted: c.Deleted, Folders: c.Folders}
+	return counted{Placed: c.Placed, Copied: c.Copied, Moved: c.Moved, Flagged: c.Flagged, Deleted: c.Deleted, Folders: c.Folders, Subscriptions: c.Subscriptions}
 }
 
 func actionOf(a state.ReportAction) actionJSON {

@@ -45,3 +45,21 @@ func (x *Index) Damage() (out []string, err error) {
 	}})
 	return out, x.readError(err)
 }
+
+// A Stored is how much mail a side has.
+type Stored struct {
+	Mails int // files, whatever message they are
+	Bytes int64
+}
+
+// Stored counts the files of each side's base snapshot. It reads all of the index.
+func (x *Index) Stored() (out [2]Stored, err error) {
+	err = sqlitex.Execute(x.conn, "SELECT side, count(*), total(size) FROM file GROUP BY side", &sqlitex.ExecOptions{
+		ResultFunc: func(s *sqlite.Stmt) error {
+			if side := s.ColumnInt(0); side >= 0 && side < len(out) {
+				out[side] = Stored{s.ColumnInt(1), int64(s.ColumnFloat(2))}
+			}
+			return nil
+		}})
+	return out, x.readError(err)
+}
