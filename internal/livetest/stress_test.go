@@ -5,7 +5,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -47,12 +46,15 @@ type stress struct {
 	limit int64
 	end   time.Time
 
+	crashes, seen atomic.Int64 // of Dovecot, as clients and as its log tell
+
 	mu       sync.Mutex
 	mails    map[string]string    // subject → message
 	mayBe    map[string]string    // subject → who may have deleted it
 	done     map[string]int       // commands, and answers other than OK
 	moved    map[string]bool      // what syncs have moved to where: side, folder, key
 	changed  map[string]time.Time // what syncs have changed anything of, and when first
+	half     map[string]bool      // mails at whose move Dovecot crashed
 	problems []string
 	story    map[string][]string // subject → what happened to it
 	subject  map[string]string   // message, as snapmerge calls it → subject
@@ -73,7 +75,7 @@ func TestStress(t *testing.T) {
 	seed := stressSeed(t)
 	s := &stress{
 		seed: seed, mails: map[string]string{}, mayBe: map[string]string{}, done: map[string]int{},
-		moved: map[string]bool{}, changed: map[string]time.Time{},
+		moved: map[string]bool{}, changed: map[string]time.Time{}, half: map[string]bool{},
 		story: map[string][]string{}, subject: map[string]string{}, started: time.Now(),
 		limit: 1 << 40,
 	}
@@ -96,7 +98,7 @@ func TestStress(t *testing.T) {
 	raced, syncs := s.run()
 	s.check(first)
 	t.Logf("%d operations, %d syncs, %d actions raced", s.ops.Load(), syncs, raced)
-	t.Logf("commands: %v", s.done)
+	t.Logf("commands: %v, %d crashes of Dovecot", s.done, s.crashes.Load())
 	// Of a machine that is busy with other tests less can be asked.
 	if syncs < 1 || s.ops.Load() < 100 || raced == 0 && s.limit < 1<<40 {
 		t.Error("hardly anything happened at the same time")
@@ -239,49 +241,6 @@ func (s *stress) tell(subject, format string, args ...any) {
 	s.story[subject] = append(s.story[subject], fmt.Sprintf("%.1f s: ", time.Since(s.started).Seconds())+fmt.Sprintf(format, args...))
 }
 
-// Two complaints of Dovecot that can not be avoided, both about a file that a sync
-// has rightly put into the folder.
-//
-// Expunged message reappeared: a client moved the mail out of the folder on the
-// other side, and back, and Dovecot has not read the folder in the meantime. The
-// mail needs a new UID then.
-//
-// Unlinked a duplicate: the mail was in two folders, a sync has brought the one
-// here, and now a client moves the other one here. Whether the name is free
-// Dovecot looks up in dovecot-uidlist, not in the directory
-// (maildir_filename_check_conflicts). It is the same file, and one name goes.
-//
-// Clients alone bring them about as well, with copies of copies: what no sync had
-// touched by then is not caused by one.
-var excused = regexp.MustCompile(`^(\w+ +\d+ [\d:]+) .*(?:Maildir (\S+): Expunged message reappeared.*file=([^,:)]+)|Unlinked a duplicate: (\S+)/cur/([^,:]+))`)
-
-// explained tells whether a complaint is one of the two.
-func (s *stress) explained(side merge.Side, line string) bool {
-	m := excused.FindStringSubmatch(line)
-	if m == nil {
-		return false
-	}
-	rel, err := filepath.Rel(s.path(side), m[2]+m[4])
-	if err != nil {
-		return false
-	}
-	folder, err := s.layout[side].Folder(rel)
-	if err != nil {
-		return false
-	}
-	key := m[3] + m[5]
-	here := at(side, folder, key)
-	if s.moved[here] {
-		return true
-	}
-	when, err := time.ParseInLocation("2006 Jan _2 15:04:05", s.started.Format("2006 ")+m[1], time.Local)
-	if first := s.changed[here]; err == nil && (first.IsZero() || when.Add(time.Second).Before(first)) {
-		return true
-	}
-	s.t.Logf("%s, which is %s:\n%s", key, s.subject[key], s.storyOf(s.subject[key]))
-	return false
-}
-
 // next takes the next operation; false: it is enough.
 func (s *stress) next() bool {
 	return s.ops.Add(1) <= s.limit && time.Now().Before(s.end)
@@ -312,6 +271,13 @@ func (s *stress) mail(kind rune) (subject, text string) {
 func (s *stress) gone(subject, why string) {
 	s.mu.Lock()
 	s.mayBe[subject] = why
+	s.mu.Unlock()
+}
+
+// halved notes that a mail may have been moved by half.
+func (s *stress) halved(subject string) {
+	s.mu.Lock()
+	s.half[subject] = true
 	s.mu.Unlock()
 }
 
