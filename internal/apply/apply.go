@@ -127,6 +127,7 @@ func (r race) Error() string { return string(r) }
 const (
 	raceChanged race = "changed by a mail client since the snapshot"
 	raceLinked  race = "a mail client is copying or moving it"
+	raceLast    race = "a mail client has removed its other names"
 	raceTaken   race = "name taken"
 	raceGone    race = "folder is gone"
 )

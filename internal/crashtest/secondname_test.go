@@ -128,3 +128,18 @@ func TestBothNamesOfFamily(t *testing.T) {
 		})
 	}
 }
+
+// TestLastName: a sync is about to remove one of two placements online. Meanwhile a
+// client moves the other onto it: both are names of one file, so one just goes. The
+// one that is left is the mail.
+func TestLastName(t *testing.T) {
+	w := fresh(t, "work")
+	w.online.deliver("INBOX", "m", "S", 1)
+	w.online.copy("INBOX", "m", "work")
+	w.sync()
+	w.offline.delete("work", "m")
+	res, err := w.trySync(engine.Options{Progress: once(engine.StageMerge, func() { w.online.delete("INBOX", "m") })})
+	must(t, err)
+	wantDid(t, res, "online delete m work raced")
+	w.wantWhere("m", [2]string{"work:S", "INBOX:S"})
+}

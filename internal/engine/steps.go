@@ -21,7 +21,7 @@ type step struct {
 	op     apply.Op
 	seen   *tree.File        // what the operation is about as the snapshot shows it; nil: nothing there
 	again  bool              // another name of a file that an earlier step of the action moves or removes
-	own    uint64            // names that earlier steps give the file
+	own    int64             // names that earlier steps give the file, or take from it
 	result *state.StepResult // nil: not done (yet)
 }
 
@@ -61,19 +61,22 @@ func (s *step) step() host.Step {
 	return host.Step{Op: s.op, Seen: s.seen, OwnLinks: s.own, AnyLinks: s.again}
 }
 
-// expectOwnLinks counts the names that copies made by earlier steps give the same
-// file, or these would be taken for a client's COPY.
+// expectOwnLinks counts the names that earlier steps give the same file, or take
+// from it: else they would be taken for a client's COPY or EXPUNGE.
 func expectOwnLinks(steps []*step) {
 	type inode struct {
 		side merge.Side
 		ino  uint64
 	}
-	made := map[inode]uint64{}
+	made := map[inode]int64{}
 	for _, s := range steps {
 		at := inode{s.side, s.op.From.Ino}
 		s.own = made[at]
-		if s.op.Kind == apply.Copy {
+		switch s.op.Kind {
+		case apply.Copy:
 			made[at]++
+		case apply.Unlink:
+			made[at]--
 		}
 	}
 }

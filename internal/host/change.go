@@ -130,7 +130,7 @@ func (k *lookup) op(s Step) (op apply.Op, ok bool, err error) {
 	}
 	op.From.New, op.From.Name, op.From.Ino = f.New, f.Name, f.Ino
 	if !s.AnyLinks {
-		op.Links = uint64(links) + s.OwnLinks
+		op.Links = uint64(max(1, int64(links)+s.OwnLinks))
 	}
 	return op, true, nil
 }

@@ -100,8 +100,9 @@ type Step struct {
 	// it: Folder, New and Name count. The host takes inode and link count from there:
 	// elsewhere a received copy was looked at. nil: Op.From is complete.
 	Seen *tree.File
-	// OwnLinks are names that earlier steps of the sync have given the file.
-	OwnLinks uint64
+	// OwnLinks are names that earlier steps of the sync have given the file; below
+	// 0 they have taken some.
+	OwnLinks int64
 	// AnyLinks: that it has got another name by somebody is no obstacle.
 	AnyLinks bool
 }
