@@ -25,8 +25,8 @@ type fate struct {
 // moment would do: how many mails and bytes of each folder expire, what does not and
 // why; and nothing more happens before the date that it names, but right after it.
 // Among the mail are flagged ones, some of kept senders, one without a sender, one
-// that was brought back, one that waits for a decision, and
-// two that home has not: one that nobody has seen yet, one that it has declined.
+// that was brought back, one that waits for a decision, and two that home has not:
+// one that nobody has seen yet, one that it has declined.
 func TestForecast(t *testing.T) {
 	c := aged(t, func(r *merge.Rule) {
 		r.Keep = &merge.Keep{Unit: merge.KeepWeeks, N: 3}

@@ -110,6 +110,7 @@ func TestKeepFrom(t *testing.T) {
 		{"X: " + strings.Repeat("x", 70_000) + "\r\nFrom: torvalds@example.org", doubt},
 	} {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			t.Parallel()
 			c := aged(t, func(r *merge.Rule) { r.KeepFrom = []string{"torvalds@*", "*@kernel.org"} })
 			c.online.drop("list", "mail:2,S", test.head+"\r\n\r\nHello.\r\n")
 			c.date(c.online, "list", "mail", 20)
