@@ -39,10 +39,11 @@ test: root deps lint
 soak: root deps
 	SNAPMERGE_SEED=random SNAPMERGE_HISTORIES=500 SNAPMERGE_KILLS=all SNAPMERGE_CASES=1000 SNAPMERGE_CUTS=1000 \
 		go test -p 2 -timeout 5h ./merge ./internal/enginetest ./internal/crashtest ./internal/stream ./internal/mirror
-	SNAPMERGE_SEED=random SNAPMERGE_STRESS=20000 go test -tags stress -run TestStress -timeout 1h ./internal/livetest
+	SNAPMERGE_SEED=random SNAPMERGE_STRESS=20000 go test -run TestStress -timeout 1h ./internal/livetest
 
 # How long each stage of a sync takes, beside what the kernel alone needs. Needs a
-# quiet machine; SNAPMERGE_BENCH="10000 100000 1000000" measures a million mails too.
+# quiet machine; SNAPMERGE_BENCH="10000 100000 1000000" measures a million mails too,
+# SNAPMERGE_MBSYNC=1 also mbsync (apt-get install isync).
 bench: root deps
 	go test -run '^$$' -bench . -benchtime 1x -timeout 5h ./internal/bench
 

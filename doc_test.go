@@ -37,7 +37,7 @@ func TestNamedTests(t *testing.T) {
 // Every configuration in the documents is one that the program takes.
 func TestConfigurations(t *testing.T) {
 	blocks := regexp.MustCompile("(?s)```toml\n(.*?)```")
-	for _, file := range []string{"README.md", "doc/configuration.md"} {
+	for _, file := range []string{"README.md", "doc/configuration.md", "doc/retention.md"} {
 		found := blocks.FindAllStringSubmatch(read(t, file), -1)
 		if len(found) == 0 {
 			t.Errorf("%s: no configuration", file)

@@ -207,6 +207,29 @@ func TestArchiveFolders(t *testing.T) {
 	}
 }
 
+// TestFilledAnew: a folder that becomes empty stays if the same sync puts others
+// into it: the year when mail is filed by month from now on, and the base.
+func TestFilledAnew(t *testing.T) {
+	for _, test := range []struct {
+		what, was string
+		agreed    []string
+		folders   [2][]Folder
+	}{
+		{"the year", "lists/2015", nil, [2][]Folder{Offline: {{Name: "lists/2015", Mails: 1, Made: true}}}},
+		{"the base, removed online", "lists", []string{"lists"}, [2][]Folder{Offline: {{Name: "lists", Mails: 1}}}},
+	} {
+		mail := at(test.was, "S")
+		mail.Received = time.Date(2015, 11, 20, 0, 0, 0, 0, time.UTC)
+		home := [2][]tree.Placement{Offline: {mail}}
+		p := families()
+		p.Rules[1].Archive[Offline] = "%Y/%m"
+		got := Merge(Input{Messages: []Message{{ID: "m", Base: home, Now: home}}, Agreed: test.agreed, Folders: test.folders}, *p).Folders
+		if want := []FolderAction{{Side: Offline, Op: MakeFolder, To: "lists/2015/11"}}; !cmp.Equal(want, got) {
+			t.Errorf("%s:\n%s", test.what, cmp.Diff(want, got))
+		}
+	}
+}
+
 // TestTidyNeverCosts: mail in new/ and keywords without a letter in the subfolder
 // leave a file where it is.
 func TestTidyNeverCosts(t *testing.T) {

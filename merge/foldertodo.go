@@ -76,20 +76,32 @@ func (fm *folderMerge) removed(side Side, name string, here, there tally) bool {
 
 // hasMembers tells whether there will be archive subfolders of that base.
 func (fm *folderMerge) hasMembers(side Side, base string, here tally) bool {
+	member := func(name string) bool { home, _ := fm.family(name); return home == base && name != base }
+	for name := range here.need {
+		if member(name) {
+			return true
+		}
+	}
 	for name := range fm.folders[side] {
-		if home, _ := fm.family(name); home == base && name != base && !fm.emptied(side, name, here) {
+		if member(name) && !fm.emptied(side, name, here) {
 			return true
 		}
 	}
 	return false
 }
 
-// emptied tells whether an archive subfolder goes because nothing is left in it:
-// one that an earlier plan made.
+// emptied tells whether an archive subfolder goes because nothing is left in it,
+// no folder either: one that an earlier plan made. A pattern that was "%Y" and is
+// "%Y/%m" now puts folders into those that it empties.
 func (fm *folderMerge) emptied(side Side, name string, here tally) bool {
 	f := fm.folders[side][name]
 	if !f.Made || !fm.member(name) || here.need[name] || here.mails[name] > 0 || fm.p.For(name).Skip {
 		return false
+	}
+	for inside := range here.need {
+		if strings.HasPrefix(inside, name+"/") {
+			return false
+		}
 	}
 	for inside := range fm.folders[side] {
 		if strings.HasPrefix(inside, name+"/") && !fm.emptied(side, inside, here) {

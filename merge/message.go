@@ -87,6 +87,7 @@ func (r *result) decide(m Message, fm *folderMerge, in Input) {
 		}
 		r.attributes(i)
 	}
+	r.carry()
 	r.joinDoubles()
 	r.expiry()
 	r.mark()

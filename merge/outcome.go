@@ -59,6 +59,9 @@ func (s Slot) settle(have [2]*tree.Placement) [2]*tree.Placement {
 		}
 		present = present && (have[side] == nil) == (s.Result[side] == nil)
 	}
+	if s.guesses(have) {
+		where = s.Base
+	}
 	for _, side := range Sides {
 		if where[side] != nil && where[side] == s.Result[side] && s.untidied(have, side) {
 			c := *where[side]
@@ -72,6 +75,25 @@ func (s Slot) settle(have [2]*tree.Placement) [2]*tree.Placement {
 		}
 	}
 	return s.settleAttributes(where, have, present)
+}
+
+// guesses tells whether half a base says what a side's letter without a name
+// stands for, and the other side could not be given that keyword. Nothing else
+// says it, so such a base stays until that is done.
+func (s Slot) guesses(have [2]*tree.Placement) bool {
+	for _, side := range Sides {
+		now, other := s.Now[side], side.Other()
+		if s.Base[other] != nil || now == nil || !now.Unnamed {
+			continue
+		}
+		unset := differ(keywordSet(have[other]), keywordSet(s.Result[other]))
+		for k := range keywordSet(s.Base[side]) {
+			if unset[k] {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // untidied tells whether a side has a placement in the right family, but not yet

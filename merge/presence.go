@@ -227,6 +227,37 @@ func (r *result) attributes(i int) {
 	}
 }
 
+// carry: a placement that goes, as the other side has moved it to where only this
+// side had the message, takes along what was set on it meanwhile.
+func (r *result) carry() {
+	for _, has := range Sides {
+		lacks := has.Other()
+		for _, from := range r.out.Slots {
+			if from.state(lacks) != gone || from.state(has) != same || from.Result[has] != nil {
+				continue
+			}
+			i := slices.IndexFunc(r.out.Slots, func(to Slot) bool {
+				return to.state(lacks) == fresh && to.Base[has] != nil && to.Result[Online] != nil && to.Result[Offline] != nil
+			})
+			if i < 0 {
+				continue
+			}
+			set := *from.Now[has]
+			set.Flags &^= from.Base[has].Flags | tree.Deleted
+			set.Keywords = slices.DeleteFunc(slices.Clone(set.Keywords), func(k string) bool {
+				_, had := keywordSet(from.Base[has])[tree.KeywordKey(k)]
+				return had
+			})
+			for side, p := range r.out.Slots[i].Result {
+				c := *p
+				c.Flags |= set.Flags
+				c.Keywords = tree.SortKeywords(slices.Concat(c.Keywords, set.Keywords))
+				r.out.Slots[i].Result[side] = &c
+			}
+		}
+	}
+}
+
 // joinDoubles keeps a side from getting two placements in one folder, where
 // two slots end there: one of them, if possible the one that is there already,
 // stays, and whatever flags and keywords the slots have are united.

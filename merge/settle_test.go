@@ -20,6 +20,29 @@ func TestExpiryIsNoDeletion(t *testing.T) {
 	}
 }
 
+// TestGuessedKeyword: online's letter has lost its name and only the base knows
+// the keyword. Home, which had no part in the mail, has it again and is to get the
+// keyword. If that raced, the next sync must still know it.
+func TestGuessedKeyword(t *testing.T) {
+	base, on, off := at("A", "", "work"), at("A", ""), at("A", "")
+	on.Unnamed = true
+	in := Input{Known: [2]int{50, 50}, Messages: []Message{{ID: "m", Base: [2][]tree.Placement{{base}, nil}, Now: [2][]tree.Placement{{on}, {off}}}}}
+	p := Policy{MaxDeletions: 9, Now: clock}
+	in, err := simulate(in, Merge(in, p), func(Action) bool { return true })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if in, err = simulate(in, Merge(in, p), nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := in.Messages[0].Now[Offline]; len(got) != 1 || len(got[0].Keywords) != 1 {
+		t.Errorf("at home: %v", got)
+	}
+	if b := in.Messages[0].Base; len(b[Offline]) != 1 || len(Merge(in, p).Actions) > 0 {
+		t.Errorf("not settled: base %v", b)
+	}
+}
+
 // TestWaitsThroughRename: a held deletion stays held in the sync in which its
 // folder is renamed, although its base, and so its ID, are then others.
 func TestWaitsThroughRename(t *testing.T) {

@@ -13,18 +13,21 @@ set -eu
 packages='
 	btrfs-progs
 	dovecot-core
+	dovecot-fts-xapian
 	dovecot-imapd
 	dovecot-lmtpd
 	dovecot-sieve
 	e2fsprogs
 	make
 	mount
+	notmuch
 	openssh-client
 	openssh-server
 	sqlite3
 	strace
 	xfsprogs
 '
+# dovecot-fts-xapian, notmuch: search indexes, which a sync must not confuse.
 # e2fsprogs: filefrag, chattr. mount: mount with loop devices, losetup.
 # xfsprogs: a file system with reflinks that is not btrfs.
 

@@ -57,11 +57,12 @@ func (r *folderScan) readFolder() (*os.File, error) {
 	return d, nil
 }
 
-// readKeywords reads dovecot-keywords. One that is no regular file is not
+// readKeywords reads the folder's table. One that is no regular file is not
 // opened: opening a FIFO would wait for its writer.
 func (r *folderScan) readKeywords(d *os.File) error {
-	name := path.Join(d.Name(), "dovecot-keywords")
-	st, err := lstat(d, "dovecot-keywords")
+	table := r.layout.Keywords()
+	name := path.Join(d.Name(), table)
+	st, err := lstat(d, table)
 	if errors.Is(err, unix.ENOENT) {
 		return nil
 	}
@@ -72,7 +73,7 @@ func (r *folderScan) readKeywords(d *os.File) error {
 		r.refused.add(name, fileType(st.Mode))
 		return nil
 	}
-	why, err := placeholder(d, "dovecot-keywords", st.Mode)
+	why, err := placeholder(d, table, st.Mode)
 	if err != nil {
 		return err
 	}

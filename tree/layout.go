@@ -17,6 +17,26 @@ type Layout struct {
 	// so the sender's is kept as its access time. Folders are as in the store that it
 	// is a copy of: String, Dir and Folder do not look at it.
 	Mirror bool
+	// Control: Dovecot's control files are in a directory elsewhere (CONTROL= of a
+	// mail location). Copies of those that matter are beside the mail, under names
+	// of their own, for a snapshot to hold; see Keywords and Subscriptions.
+	Control bool
+}
+
+// Keywords is the name of the table of keywords in a folder's directory.
+func (l Layout) Keywords() string {
+	if l.Control {
+		return "snapmerge-keywords"
+	}
+	return "dovecot-keywords"
+}
+
+// Subscriptions is the name of the list of subscribed folders in a store's root.
+func (l Layout) Subscriptions() string {
+	if l.Control {
+		return "snapmerge-subscriptions"
+	}
+	return "subscriptions"
 }
 
 // maxDir bounds a folder's path below the root, in bytes: "/cur/" and a name of
@@ -193,7 +213,7 @@ func isMaildirDir(name string) bool { return name == "cur" || name == "new" || n
 var control = []string{
 	"dovecot-acl", "dovecot-keywords", "dovecot-shared", "dovecot-uidlist", "dovecot-uidvalidity",
 	"dovecot.index", "dovecot.list.index", "dovecot.mailbox.log",
-	"maildirfolder", "maildirsize", "subscriptions", "xapian-indexes",
+	"maildirfolder", "maildirsize", "snapmerge-keywords", "snapmerge-subscriptions", "subscriptions", "xapian-indexes",
 }
 
 // ignores reports whether an entry of that name is never a folder. Dovecot

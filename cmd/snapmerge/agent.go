@@ -16,7 +16,7 @@ import (
 )
 
 const agentUsage = `Usage:
-    snapmerge agent --mailbox NAME --path DIR --snapshots DIR [--layout LAYOUT] [--encoding ENCODING]
+    snapmerge agent --mailbox NAME --path DIR --snapshots DIR [--layout LAYOUT] [--encoding ENCODING] [--control DIR]
     snapmerge agent [--mailbox NAME] [-c FILE]
 
 The far end of a sync: snapmerge at home starts it over ssh, where the online
@@ -30,6 +30,8 @@ else, and runs no other program. It must run as root.
     --snapshots DIR      the directory of its snapshots, on the same file system
     --layout LAYOUT      maildir++ (the default) or fs
     --encoding ENCODING  of folder names: mutf-7 (the default) or utf-8
+    --control DIR        Dovecot's control files of this user, where they are not in
+                         the Maildir (CONTROL= of the mail location)
     -c, --config FILE    without --path: the configuration to take all of these from
                          (default /etc/snapmerge/snapmerge.toml); every mailbox
                          in it with [mailbox.NAME.online] is served, or the named one
@@ -49,7 +51,7 @@ EXIT STATUS
 
 // agentFlags are the options that say what is served.
 type agentFlags struct {
-	mailbox, path, snapshots, layout, encoding string
+	mailbox, path, snapshots, layout, encoding, control string
 }
 
 func setupAgent(fs *pflag.FlagSet) runner {
@@ -59,6 +61,7 @@ func setupAgent(fs *pflag.FlagSet) runner {
 	fs.StringVar(&f.snapshots, "snapshots", "", "")
 	fs.StringVar(&f.layout, "layout", "", "")
 	fs.StringVar(&f.encoding, "encoding", "", "")
+	fs.StringVar(&f.control, "control", "", "")
 	return func(ctx context.Context, a *app, args []string) error {
 		if len(args) > 0 {
 			return usageError(fmt.Sprintf("agent: %q: it takes no arguments", args[0]), `see "snapmerge agent --help"`)
@@ -87,7 +90,7 @@ func (a *app) serve(ctx context.Context, stores map[string]host.Store) error {
 
 // stores returns what the options or the configuration say.
 func (f agentFlags) stores(a *app) (map[string]host.Store, error) {
-	if f.path == "" && f.snapshots == "" && f.layout == "" && f.encoding == "" {
+	if f.path == "" && f.snapshots == "" && f.layout == "" && f.encoding == "" && f.control == "" {
 		return f.configured(a)
 	}
 	wrong := func(text string) (map[string]host.Store, error) {
@@ -99,8 +102,11 @@ func (f agentFlags) stores(a *app) (map[string]host.Store, error) {
 	if f.mailbox == "" || f.path == "" || f.snapshots == "" {
 		return wrong("--mailbox, --path and --snapshots are needed, all three")
 	}
-	s := host.Store{Path: f.path, Snapshots: f.snapshots}
-	for _, p := range []string{s.Path, s.Snapshots} {
+	s := host.Store{Path: f.path, Snapshots: f.snapshots, Control: f.control}
+	for _, p := range []string{s.Path, s.Snapshots, s.Control} {
+		if p == "" {
+			continue
+		}
 		if !path.IsAbs(p) || path.Clean(p) != p {
 			return wrong(fmt.Sprintf(`%q is no absolute path without "." and "..", doubled or trailing "/"`, p))
 		}
@@ -112,6 +118,7 @@ func (f agentFlags) stores(a *app) (map[string]host.Store, error) {
 		}
 		s.Layout = l
 	}
+	s.Layout.Control = s.Control != ""
 	switch f.encoding {
 	case "", "mutf-7":
 	case "utf-8":
@@ -131,7 +138,7 @@ func (f agentFlags) configured(a *app) (map[string]host.Store, error) {
 	stores := map[string]host.Store{}
 	for _, mb := range cfg.Mailboxes {
 		if f.mailbox == "" || f.mailbox == mb.Name {
-			stores[mb.Name] = host.Store{Path: mb.Online.Path, Snapshots: mb.Online.Snapshots, Layout: mb.Online.Layout}
+			stores[mb.Name] = host.Store{Path: mb.Online.Path, Snapshots: mb.Online.Snapshots, Layout: mb.Online.Layout, Control: mb.Online.Control}
 		}
 	}
 	if len(stores) == 0 {

@@ -21,7 +21,7 @@ func connect(ctx context.Context, mb config.Mailbox) (host.Host, error) {
 func dial(ctx context.Context, mb config.Mailbox, look bool) (host.Host, error) {
 	return remote.Dial(ctx, remote.Options{
 		Host: mb.Online.Host, SSH: mb.Online.SSH, Agent: mb.Online.Agent, Mailbox: mb.Name,
-		Store:   host.Store{Path: mb.Online.Path, Snapshots: mb.Online.Snapshots, Layout: mb.Online.Layout},
+		Store:   host.Store{Path: mb.Online.Path, Snapshots: mb.Online.Snapshots, Layout: mb.Online.Layout, Control: mb.Online.Control},
 		Version: version(), Look: look,
 	})
 }

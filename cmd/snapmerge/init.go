@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"snapmerge/internal/config"
+	"snapmerge/internal/dovecot"
 	"snapmerge/internal/engine"
 	"snapmerge/internal/report"
 )
@@ -19,7 +20,8 @@ const initUsage = `Usage:
 Check everything that a sync of the mailboxes needs, of all mailboxes of the
 configuration if none is named; say all that is wrong at once, and how to mend
 it. Folders for snapshots and state are made, with mode 0700. A mailbox that is
-ready is measured, and what its next sync would do is shown. No mail is
+ready is measured, and what its next sync would do is shown. The settings of
+this machine's Dovecot (doveconf -n) that would get in the way are named. No mail is
 changed. Run it as root, as often as you like.
 
     -c, --config FILE   the configuration (default /etc/snapmerge/snapmerge.toml)
@@ -68,6 +70,9 @@ func setupInit(*pflag.FlagSet) runner {
 			if advice := r.Advice(); advice != "" {
 				a.note("mailbox " + mb.Name + ": " + advice)
 			}
+			for _, text := range r.Dovecot {
+				a.note("mailbox " + mb.Name + ": Dovecot: " + text)
+			}
 		}
 		if a.json {
 			a.print(report.ReadyJSON(ready))
@@ -110,9 +115,20 @@ func (a *app) initMailbox(ctx context.Context, mb config.Mailbox, stateDir strin
 		a.complain(about, err)
 		return r, err
 	}
+	r.Dovecot = a.askDovecot(ctx, mb)
 	r.Sync = a.sync(ctx, mb, stateDir, engine.Options{DryRun: true})
 	a.tell(r.Sync)
 	return r, r.Sync.Err
+}
+
+// askDovecot returns what this machine's Dovecot should have set otherwise. It
+// serves home, and online if that is a path here; nobody asks one elsewhere.
+func (a *app) askDovecot(ctx context.Context, mb config.Mailbox) (out []string) {
+	settings, err := dovecot.Ask(ctx)
+	if err != nil {
+		return []string{"its settings are not known: " + err.Error()}
+	}
+	return settings.Advice(dovecot.Store{Layout: mb.Offline.Layout, Control: mb.Offline.Control, Both: mb.Online.Host == ""})
 }
 
 // measure checks both stores and counts what they hold.

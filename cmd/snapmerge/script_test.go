@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -272,7 +273,7 @@ func normalValue(key string, v any) any {
 			return "N"
 		}
 	case string:
-		if key == "at" || key == "since" || key == "started" || key == "finished" || key == "oldest" || key == "taken" {
+		if key == "at" || key == "since" || key == "started" || key == "finished" || key == "oldest" || key == "taken" || strings.HasPrefix(key, "next_") {
 			return "TIME"
 		}
 	}

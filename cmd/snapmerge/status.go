@@ -20,6 +20,7 @@ import (
 
 const statusUsage = `Usage:
     snapmerge status [MAILBOX...] [--exit-code] [--prometheus] [OPTIONS]
+    snapmerge status --rules [MAILBOX...] [OPTIONS]
 
 Show how the mailboxes stand, all of the configuration if none is named: the
 last sync, how much mail it left on each side, whether a side has changed since
@@ -32,6 +33,10 @@ as what only they share goes too. Else nobody knows. Run it as root.
         --prometheus    print metrics for node_exporter's textfile collector; a
                         sync that fails leaves last_sync_timestamp_seconds as it
                         is, so that is what to watch
+        --rules         show for every folder the rule that it has in the
+                        configuration, what a sync would expire online now, and
+                        when something is due next: as of the last sync, so online
+                        is not asked
 
     -c, --config FILE   the configuration (default /etc/snapmerge/snapmerge.toml)
         --json          print one JSON document instead of text
@@ -50,23 +55,26 @@ Example:
       home    5 placed, 1 moved
       deleted-online: 1 waits for a decision
       home    104211 mails, 7.3 GiB; changed since (by sync 7 at least)
-              21 snapshots, the oldest of 2025-01-01 04:00, their own space unknown; 1.2 TiB free
+              21 snapshots, the oldest of 2025-01-01 04:00; 1.2 TiB free
       online  9120 mails, 641.0 MiB; unchanged since
-              1 snapshot, the oldest of 2026-03-01 04:00, their own space unknown; 3.1 GiB free
+              1 snapshot, the oldest of 2026-03-01 04:00; 3.1 GiB free
     # crontab: a file that changes at once or not at all
     */15 * * * * cd /var/lib/node_exporter; snapmerge status --prometheus >snapmerge.new; mv snapmerge.new snapmerge.prom
 `
 
 func setupStatus(fs *pflag.FlagSet) runner {
-	code := fs.Bool("exit-code", false, "")
+	code, rules := fs.Bool("exit-code", false, ""), fs.Bool("rules", false, "")
 	prometheus := fs.Bool("prometheus", false, "")
 	return func(ctx context.Context, a *app, args []string) error {
-		if *prometheus && a.json {
-			return usageError("status: --json and --prometheus exclude each other", `see "snapmerge status --help"`)
+		if *prometheus && (a.json || *rules) {
+			return usageError("status: --prometheus goes with neither --json nor --rules", `see "snapmerge status --help"`)
 		}
 		cfg, list, err := a.mailboxes(args)
 		if err != nil {
 			return err
+		}
+		if *rules {
+			return a.showRules(cfg, list)
 		}
 		var all []report.Status
 		status, waits := 0, 0

@@ -67,6 +67,9 @@ func setupSync(fs *pflag.FlagSet) runner {
 		if err != nil {
 			return err
 		}
+		if err := a.hooksAllowed(list); err != nil {
+			return err
+		}
 		done, err := a.syncAll(ctx, list, cfg.StateDir, opt)
 		if a.json {
 			a.print(report.SyncJSON(done, a.verbose))
@@ -82,6 +85,7 @@ func (a *app) syncAll(ctx context.Context, list []config.Mailbox, stateDir strin
 	var statuses []int
 	for _, mb := range list {
 		s := a.sync(ctx, mb, stateDir, opt)
+		a.after(ctx, mb, &s)
 		a.show(report.SyncText(s, a.verbose, a.style))
 		a.tell(s)
 		done, statuses = append(done, s), append(statuses, syncStatus(s))
@@ -121,7 +125,7 @@ func (a *app) tell(s report.Sync) {
 }
 
 func syncStatus(s report.Sync) int {
-	if s.Err == nil && s.Failed() > 0 {
+	if s.Err == nil && (s.Failed() > 0 || s.HookFailed()) {
 		return 1
 	}
 	return exitStatus(s.Err)

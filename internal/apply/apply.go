@@ -14,7 +14,7 @@
 // Operations are done one after the other on one thread. btrfs keeps that order:
 // after a power cut any prefix of them is there (measured on Linux 6.18), and
 // nothing counts as done for good before [Store.Sync]. Run again after a crash,
-// MakeFolder, RenameFolder and RemoveFolder are Done where they had been done;
+// MakeFolder, RenameFolder, RemoveFolder and Subscribe are Done where they had been done;
 // Place, Copy, Rename and Unlink are Raced there, and the caller's journal knows
 // why.
 package apply
@@ -40,11 +40,12 @@ const (
 	Rename                   // rename the file Op.From to Op.To: flags, move, or both
 	Unlink                   // remove the file Op.From
 	RemoveFolder             // remove Op.Folder if it holds no mail; child folders stay
+	Subscribe                // change the list of subscribed folders by Op.Add and Op.Remove
 )
 
 // String returns the word for messages: "make folder", "place", …
 func (k Kind) String() string {
-	words := [...]string{"make folder", "rename folder", "place", "copy", "rename", "unlink", "remove folder"}
+	words := [...]string{"make folder", "rename folder", "place", "copy", "rename", "unlink", "remove folder", "subscribe"}
 	if k < 0 || int(k) >= len(words) {
 		return fmt.Sprintf("operation %d", int(k))
 	}
@@ -67,6 +68,8 @@ type Op struct {
 	Folder, NewFolder string // MakeFolder, RenameFolder, RemoveFolder: logical names
 
 	To Target // Place, Copy, Rename
+
+	Add, Remove []string `json:",omitempty"` // Subscribe: logical names; what is so already is fine
 
 	// Source opens the snapshot's file for Place; Run closes it.
 	Source func() (*os.File, error) `json:"-"`
@@ -144,6 +147,8 @@ func (op *Op) subject() string {
 	switch op.Kind {
 	case MakeFolder, RenameFolder, RemoveFolder:
 		return fmt.Sprintf("%q", op.Folder)
+	case Subscribe:
+		return fmt.Sprintf("%d folders", len(op.Add)+len(op.Remove))
 	case Place:
 		return fmt.Sprintf("%q in %q", op.To.Unique, op.To.Folder)
 	}

@@ -25,6 +25,7 @@ type live struct {
 	*Store
 	t    *testing.T
 	path string
+	ctl  string // directory of the control files, "" if that is path
 }
 
 func newLive(t *testing.T, l tree.Layout) *live {
@@ -42,7 +43,7 @@ func newLive(t *testing.T, l tree.Layout) *live {
 }
 
 func (v *live) open(l tree.Layout) {
-	s, err := Open(v.path, l)
+	s, err := Open(v.path, v.ctl, l)
 	must(v.t, err)
 	v.t.Cleanup(func() { s.Close() })
 	v.Store = s
@@ -96,6 +97,8 @@ func (v *live) stat(path string) *syscall.Stat_t {
 	must(v.t, err)
 	return fi.Sys().(*syscall.Stat_t)
 }
+
+func owner(fi os.FileInfo) uint32 { return fi.Sys().(*syscall.Stat_t).Uid }
 
 // run carries operations out and returns their results.
 func (v *live) run(ops ...Op) []Result {

@@ -17,6 +17,7 @@ type folder struct {
 	name     string // logical
 	path     string // of its directory, below the root
 	dir      *os.File
+	control  *os.File // of its control files; dir itself if they are not elsewhere
 	cur, new *os.File
 	lock     *dotlock
 
@@ -36,6 +37,9 @@ func (s *Store) openFolder(name string) (*folder, error) {
 	f := &folder{name: name, path: path}
 	if f.dir, err = openDir(s.root, path); err == nil {
 		err = f.openSubs(s.layout)
+	}
+	if err == nil {
+		f.control, err = s.controlOf(f)
 	}
 	if err != nil {
 		f.close()
@@ -70,6 +74,9 @@ func (f *folder) close() {
 			d.Close()
 		}
 	}
+	if f.control != nil && f.control != f.dir {
+		f.control.Close()
+	}
 }
 
 // sub returns the handle of cur/ or new/.
@@ -82,15 +89,26 @@ func (f *folder) sub(isNew bool) *os.File {
 
 // ours reports whether the lock is still held and the folder still is where its
 // name says: one look at the lock file by its path from the root tells both. A
-// folder that a client renamed or deleted has taken the lock file with it.
+// folder that a client renamed or deleted has taken the lock file with it. Where
+// the lock is elsewhere, the folder is looked at by itself.
 func (s *Store) ours(f *folder) bool {
-	h, err := beneath(s.root, f.path+"/"+lockName, unix.O_PATH)
+	if s.control == nil {
+		return isAt(s.root, f.path+"/"+lockName, f.lock.ino)
+	}
+	st, err := fstat(f.dir)
+	return err == nil && isAt(s.root, f.path, st.Ino) &&
+		isAt(s.control, s.controlPath(f.path)+"/"+lockName, f.lock.ino)
+}
+
+// isAt reports whether a path below dir leads to that inode.
+func isAt(dir *os.File, path string, ino uint64) bool {
+	h, err := beneath(dir, path, unix.O_PATH)
 	if err != nil {
 		return false
 	}
 	defer h.Close()
 	st, err := fstat(h)
-	return err == nil && st.Ino == f.lock.ino
+	return err == nil && st.Ino == ino
 }
 
 // openMail opens a mail of the folder for reading, the expected one.

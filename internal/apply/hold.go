@@ -100,7 +100,7 @@ func (h *holds) tryAll(names []string) (at string, err error) {
 		if err != nil {
 			return n, err
 		}
-		if f.lock, err = h.store.tryLock(f.dir); err != nil {
+		if f.lock, err = h.store.tryLock(f.control); err != nil {
 			f.close()
 			return n, err
 		}
@@ -120,7 +120,7 @@ func (h *holds) tryAll(names []string) (at string, err error) {
 func (h *holds) releaseAll() error {
 	var errs []error
 	for _, f := range h.folders {
-		if err := f.lock.release(f.dir); err != nil {
+		if err := f.lock.release(f.control); err != nil {
 			errs = append(errs, fmt.Errorf("unlock folder %q: %w", f.name, err))
 		}
 		f.close()

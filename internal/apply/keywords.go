@@ -35,7 +35,7 @@ func (r *runner) letters(i int, f *folder) (l tree.Letters, missing []string, er
 		return 0, nil, nil
 	}
 	if f.keywords == nil {
-		if f.keywords, err = readKeywords(f.dir); err != nil {
+		if f.keywords, err = readKeywords(f.control); err != nil {
 			return 0, nil, err
 		}
 	}
@@ -157,28 +157,42 @@ func reserve(file tree.KeywordFile, f *folder) (tree.KeywordFile, error) {
 	return tree.ReadKeywordFile(bytes.NewReader(append(b, file.Bytes()...)))
 }
 
-// replaceKeywords writes the file beside and renames it over the old one. It is
-// the one file that is replaced on purpose.
+// replaceKeywords writes the file beside and renames it over the old one, as
+// Dovecot does.
 func (s *Store) replaceKeywords(f *folder, content []byte) (st unix.Stat_t, err error) {
+	if f.control != f.dir {
+		return s.replaceControl(f, content)
+	}
+	return s.replace(f.dir, keywordsName, content, f.keywords.old)
+}
+
+// replace writes a file in the store's tmp/ and renames it over that of the name
+// in a mail folder's directory.
+func (s *Store) replace(dir *os.File, name string, content []byte, old *unix.Stat_t) (st unix.Stat_t, err error) {
 	tmp, err := s.temp()
 	if err != nil {
 		return st, err
 	}
 	defer tmp.Close()
-	n, err := nameless(tmp, f.dir, 0o666)
+	return publish(tmp, s.tempName(), dir, name, content, old, s.now())
+}
+
+// publish writes content under the name temp of one directory, and renames it to
+// its name in another of the same file system.
+func publish(tmp *os.File, temp string, dir *os.File, name string, content []byte, old *unix.Stat_t, now time.Time) (st unix.Stat_t, err error) {
+	n, err := nameless(tmp, dir, 0o666)
 	if err != nil {
 		return st, err
 	}
 	defer n.Close()
-	if err := fillKeywords(n, content, f.keywords.old, s.now()); err != nil {
+	if err := fillKeywords(n, content, old, now); err != nil {
 		return st, err
 	}
-	name := s.tempName()
-	if err := linkNameless(n, tmp, name); err != nil {
+	if err := linkNameless(n, tmp, temp); err != nil {
 		return st, err
 	}
-	if err := unix.Renameat(int(tmp.Fd()), name, int(f.dir.Fd()), keywordsName); err != nil {
-		return st, errors.Join(err, remove(tmp, name, 0))
+	if err := unix.Renameat(int(tmp.Fd()), temp, int(dir.Fd()), name); err != nil {
+		return st, errors.Join(err, remove(tmp, temp, 0))
 	}
 	return fstat(n)
 }

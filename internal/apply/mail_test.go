@@ -313,7 +313,7 @@ func TestNoSpace(t *testing.T) {
 	}
 	must(t, os.WriteFile("/tmp/snapmerge-big", make([]byte, 1<<20), 0o600))
 	defer os.Remove("/tmp/snapmerge-big")
-	s, err := Open(path, tree.Layout{})
+	s, err := Open(path, "", tree.Layout{})
 	must(t, err)
 	defer s.Close()
 	var ops []Op

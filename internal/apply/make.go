@@ -134,7 +134,11 @@ func (s *Store) parent(folder string) (*os.File, error) {
 // above opens the directory that holds a folder's directory, and in the fs layout
 // makes what is missing of it, as plain directories: those are no folders.
 func (s *Store) above(dir string, like *os.File) (*os.File, error) {
-	d, err := openDir(s.root, ".")
+	return aboveIn(s.root, dir, like)
+}
+
+func aboveIn(root *os.File, dir string, like *os.File) (*os.File, error) {
+	d, err := openDir(root, ".")
 	for part := range strings.SplitSeq(path.Dir(dir), "/") {
 		if err != nil {
 			return nil, err
@@ -210,7 +214,11 @@ func makeDir(dir *os.File, name string, like *os.File) error {
 	if err != nil {
 		return err
 	}
-	if int(st.Uid) != os.Geteuid() || st.Size != 0 {
+	names, err := list(d)
+	if err != nil {
+		return err
+	}
+	if int(st.Uid) != os.Geteuid() || len(names) > 0 {
 		return raceChanged
 	}
 	if err = unix.Fchown(int(d.Fd()), int(want.Uid), int(want.Gid)); err == nil {

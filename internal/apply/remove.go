@@ -32,7 +32,7 @@ func (r *runner) removeFolder(op *Op) (Result, error) {
 		return Result{}, err
 	}
 	if err := s.isDir(dir, op.From.Ino); err == raceGone {
-		return Result{}, nil
+		return Result{}, s.removeControl(dir)
 	} else if err != nil {
 		return Result{}, err
 	}
@@ -46,13 +46,19 @@ func (r *runner) removeFolder(op *Op) (Result, error) {
 	}
 	defer d.Close()
 	children, err := s.empty(d)
-	if err != nil || children {
+	if err != nil {
 		return Result{}, err
 	}
 	if err := r.releaseAll(); err != nil { // its file is in the directory
 		return Result{}, err
 	}
-	return Result{}, s.removeDir(d, dir)
+	if !children {
+		err = s.removeDir(d, dir)
+	}
+	if err != nil {
+		return Result{}, err
+	}
+	return Result{}, s.removeControl(dir)
 }
 
 // empty removes all that belongs to the folder from its directory d.
@@ -143,7 +149,7 @@ const tmpAge = 36 * time.Hour
 func isControl(name string) bool {
 	switch name {
 	case "maildirfolder", "maildirsize", "subscriptions", "dovecot-shared", "dovecot-acl", "dovecot-acl-list",
-		"dovecot.mailbox.log", keywordsName, keywordsName + ".lock", uidlist, uidlist + ".tmp":
+		"dovecot.mailbox.log", "snapmerge-keywords", keywordsName, keywordsName + ".lock", uidlist, uidlist + ".tmp":
 		return true
 	}
 	for _, p := range []string{"dovecot.index", "dovecot.list.index", "dovecot-uidvalidity", ".dovecot."} {

@@ -27,12 +27,24 @@ func (s *Store) renameFolder(op *Op) (Result, error) {
 		return Result{}, err
 	}
 	switch err := s.isDir(from, op.From.Ino); {
-	case err == raceGone && s.isDir(to, op.From.Ino) == nil:
-		return s.folderResult(op.NewFolder, to) // done by an earlier run, or by a client
+	case err == raceGone && s.isDir(to, op.From.Ino) == nil: // done by an earlier run, or by a client
+		if err := s.renameControl(from, to); err != nil {
+			return Result{}, err
+		}
+		return s.folderResult(op.NewFolder, to)
 	case err != nil:
 		return Result{}, err
 	}
+	if s.isDir(to, 0) == raceGone {
+		// Left over from an earlier folder of that name: its letters mean something else.
+		if err := s.removeControl(to); err != nil {
+			return Result{}, err
+		}
+	}
 	if err := s.renameDir(from, to, op.NewFolder); err != nil {
+		return Result{}, err
+	}
+	if err := s.renameControl(from, to); err != nil {
 		return Result{}, err
 	}
 	return s.folderResult(op.NewFolder, to)

@@ -54,7 +54,7 @@ func (s *Store) Run(ctx context.Context, ops []Op, done func(i int, r Result)) (
 func (r *runner) one(i int) (Result, error) {
 	op := &r.ops[i]
 	switch op.Kind {
-	case MakeFolder, RenameFolder, RemoveFolder:
+	case MakeFolder, RenameFolder, RemoveFolder, Subscribe:
 		// Handles and lists of directories that change are worth nothing.
 		if err := r.releaseAll(); err != nil {
 			return Result{}, err
@@ -67,6 +67,8 @@ func (r *runner) one(i int) (Result, error) {
 		return r.store.renameFolder(op)
 	case RemoveFolder:
 		return r.removeFolder(op)
+	case Subscribe:
+		return Result{}, r.store.subscribe(r.ctx, op)
 	case Place:
 		return r.place(i)
 	case Copy:

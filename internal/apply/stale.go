@@ -27,7 +27,7 @@ func (s *Store) unlock(ctx context.Context, folder string) error {
 	if err != nil {
 		return err
 	}
-	dir, err := openDir(s.root, path)
+	dir, err := s.openControl(path)
 	if err != nil {
 		return nil // gone, or no folder any more
 	}

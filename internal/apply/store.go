@@ -22,10 +22,11 @@ type Store struct {
 	// Dovecot's own is 122 s (maildir-uidlist.c).
 	LockTimeout time.Duration
 
-	root   *os.File
-	layout tree.Layout
-	host   string // as Dovecot knows it: gethostname(2)
-	temps  int    // names used up in tmp/
+	root    *os.File
+	control *os.File // of Dovecot's control files; nil: they are beside the mail
+	layout  tree.Layout
+	host    string // as Dovecot knows it: gethostname(2)
+	temps   int    // names used up in tmp/
 
 	now     func() time.Time // the tests' clocks
 	uptime  func() time.Duration
@@ -33,22 +34,29 @@ type Store struct {
 }
 
 // Open opens the store whose root directory (the INBOX) is path, and removes
-// from its tmp/ what a killed run left there. The last component of path must
-// not be a symlink.
-func Open(path string, l tree.Layout) (*Store, error) {
-	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+// from its tmp/ what a killed run left there. control is the directory of
+// Dovecot's control files if they are elsewhere, else "". The last component of
+// either path must not be a symlink.
+func Open(path, control string, l tree.Layout) (*Store, error) {
+	root, err := openRoot(path)
 	if err != nil {
 		return nil, fmt.Errorf("open store %q: %w", path, err)
 	}
 	s := &Store{
 		LockTimeout: 30 * time.Second,
-		root:        os.NewFile(uintptr(fd), path),
+		root:        root,
 		layout:      l,
 		now:         time.Now,
 		uptime:      uptime,
 		maxHold:     2 * time.Second,
 	}
-	if s.host, err = os.Hostname(); err == nil {
+	if control != "" {
+		s.control, err = openRoot(control)
+	}
+	if err == nil {
+		s.host, err = os.Hostname()
+	}
+	if err == nil {
 		err = s.cleanTemps()
 	}
 	if err != nil {
@@ -58,8 +66,21 @@ func Open(path string, l tree.Layout) (*Store, error) {
 	return s, nil
 }
 
-// Close closes the store's handle.
-func (s *Store) Close() error { return s.root.Close() }
+func openRoot(path string) (*os.File, error) {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open %q: %w", path, err)
+	}
+	return os.NewFile(uintptr(fd), path), nil
+}
+
+// Close closes the store's handles.
+func (s *Store) Close() error {
+	if s.control != nil {
+		s.control.Close()
+	}
+	return s.root.Close()
+}
 
 // Sync makes everything done so far durable, by one syncfs(2).
 func (s *Store) Sync() error { return reflink.Syncfs(s.root) }

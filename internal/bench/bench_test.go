@@ -77,6 +77,9 @@ max_deletions = 100000
 	r.sync("second sync (settles the first)", nil)
 	r.nothing()
 	r.thousand()
+	if os.Getenv("SNAPMERGE_MBSYNC") != "" {
+		r.mbsync()
+	}
 }
 
 // first is the first sync, with nothing in any cache.
@@ -106,11 +109,12 @@ func (r *rig) nothing() {
 // thousand is a sync of 1,000 changes. The same kind of changes were made and
 // synced once before, for the floors.
 func (r *rig) thousand() {
-	r.change(1)
+	online, home := filepath.Join(r.online.Path, "mail"), filepath.Join(r.home.Path, "mail")
+	r.change(1, online, home)
 	floors := r.incrementFloors()
 	r.sync("", nil)
 	r.sync("", nil) // folds in what the one before has done
-	r.change(2)
+	r.change(2, online, home)
 	r.sync("1,000 changes", floors)
 	r.sync("", nil)
 }

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -65,12 +66,15 @@ func (r *rig) deliver(rng *rand.Rand, junk []byte, folder string, i int) {
 	must(r.B, os.Chtimes(path, at, at))
 }
 
-// change makes 1,000 changes at random places: 400 flags, 200 moves and 100
-// deletions, on either side half of them, and 300 new mails online.
-func (r *rig) change(seed uint64) {
+// uid is what mbsync(1) adds to a name, and who moves the file has to take away.
+var uid = regexp.MustCompile(`,U=\d+`)
+
+// change makes 1,000 changes at random places of two stores: 400 flags, 200 moves
+// and 100 deletions, in either half of them, and 300 new mails in the first.
+func (r *rig) change(seed uint64, online, home string) {
 	rng := rand.New(rand.NewPCG(seed, 7))
 	taken := map[string]bool{}
-	for i, store := range []string{filepath.Join(r.online.Path, "mail"), filepath.Join(r.home.Path, "mail")} {
+	for i, store := range []string{online, home} {
 		mails := r.pick(rng, store, 350, taken)
 		for n, path := range mails {
 			name, dir := filepath.Base(path), filepath.Dir(path)
@@ -78,7 +82,7 @@ func (r *rig) change(seed uint64) {
 			case n < 200:
 				must(r.B, os.Rename(path, filepath.Join(dir, strings.TrimSuffix(name, "S")+[]string{"FS", "RS"}[i])))
 			case n < 300:
-				must(r.B, os.Rename(path, filepath.Join(r.folder(store, rng.IntN(folders)), "cur", name)))
+				must(r.B, os.Rename(path, filepath.Join(r.folder(store, rng.IntN(folders)), "cur", uid.ReplaceAllString(name, ""))))
 			default:
 				must(r.B, os.Remove(path))
 			}
@@ -86,7 +90,7 @@ func (r *rig) change(seed uint64) {
 	}
 	junk := lines(rng, 64<<10)
 	for i := range 300 {
-		r.deliver(rng, junk, r.folder(filepath.Join(r.online.Path, "mail"), rng.IntN(folders)), int(seed)*1e7+i)
+		r.deliver(rng, junk, r.folder(online, rng.IntN(folders)), int(seed)*1e7+i)
 	}
 }
 

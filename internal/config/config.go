@@ -2,8 +2,7 @@
 // mailboxes there are, where their two stores and snapshots lie, and by which
 // policy they are merged.
 //
-// It is strict: an unknown key, a value of a wrong type, a key of a feature
-// that this version lacks are errors, because a misspelled "hold" that is read
+// It is strict: an unknown key and a value of a wrong type are errors, because a misspelled "hold" that is read
 // as nothing can cost mail. All errors are reported at once, each with its
 // line and column. The package looks at the file only; whether a path exists
 // and is a subvolume is for others to check.
@@ -37,6 +36,7 @@ type Mailbox struct {
 	Folders []merge.Rule // the mailbox's own, then those of [defaults]
 	Rotate  Rotate
 	Limits  Limits
+	Hooks   Hooks
 }
 
 // A Store is one side's Maildir. The paths are absolute and clean (path.Clean),
@@ -45,6 +45,7 @@ type Store struct {
 	Path      string      // the Maildir
 	Snapshots string      // the directory of its snapshots
 	Layout    tree.Layout // "maildir++" with modified UTF-7 by default
+	Control   string      // Dovecot's control files; "": in the Maildir, else Layout.Control is set
 	// Of online, if it is on another machine; else all three are "".
 	Host  string // ssh's destination
 	SSH   string // ssh's command line: words with spaces between, which no shell reads
@@ -84,7 +85,7 @@ func Load(path string) (*Config, error) {
 
 // LoadPolicies is Load for the planner alone: it checks and fills in the merge
 // and folder sections, so a file without any path will do. Offline, Online,
-// Rotate and Limits are left empty.
+// Rotate, Limits and Hooks are left empty.
 func LoadPolicies(path string) (*Config, error) {
 	return load(path, false)
 }

@@ -31,7 +31,7 @@ func TestLoadFull(t *testing.T) {
 		Name:    "chris",
 		Offline: Store{Path: "/srv/mail/chris", Snapshots: "/srv/mail/.snapmerge/chris"},
 		Online: Store{Path: "/mnt/online/chris", Snapshots: "/mnt/online/.snapmerge/chris",
-			Layout: tree.Layout{FS: true, UTF8: true}},
+			Layout: tree.Layout{FS: true, UTF8: true, Control: true}, Control: "/mnt/online/chris/control"},
 		Merge: Merge{Prefer: merge.PreferOnline, DeletedOnline: merge.Ignore, DeletedOffline: merge.Hold,
 			MaxDeletions: 7, MaxExpire: 5000, IncludeNew: merge.Keep{Unit: merge.KeepDays, N: 7}},
 		Folders: []merge.Rule{
@@ -42,6 +42,7 @@ func TestLoadFull(t *testing.T) {
 		},
 		Rotate: Rotate{PreserveMin: "latest", Preserve: "14d *y"},
 		Limits: builtin().Limits,
+		Hooks:  Hooks{After: []string{"notmuch", "new"}, Timeout: 90 * time.Second},
 	}}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
@@ -61,6 +62,7 @@ func TestLoadMinimal(t *testing.T) {
 		Merge:   Merge{MaxDeletions: 100, DeletedOffline: merge.Apply},
 		Rotate:  Rotate{PreserveMin: "2d", Preserve: "14d 8w 12m *y"},
 		Limits:  builtin().Limits,
+		Hooks:   builtin().Hooks,
 	}}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)

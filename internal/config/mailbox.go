@@ -4,6 +4,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"time"
 
 	"snapmerge/merge"
 )
@@ -67,6 +68,7 @@ func builtin() Mailbox {
 			DeletedOffline: p.DeletedOffline, MaxDeletions: p.MaxDeletions},
 		Rotate: Rotate{PreserveMin: "2d", Preserve: "14d 8w 12m *y"},
 		Limits: Limits{Receive: 20 << 30, Message: 200 << 20, Messages: 1000000},
+		Hooks:  Hooks{Timeout: 10 * time.Minute},
 	}
 }
 
@@ -84,9 +86,9 @@ func readMailbox(t *table, m *Mailbox, stores bool) {
 		readStore(online, &m.Online)
 		readRotate(rotate, &m.Rotate)
 		readLimits(t.sub("limits"), &m.Limits)
-		t.refuse("hooks are not supported yet", "hooks")
+		readHooks(t.sub("hooks"), &m.Hooks)
 	} else {
-		m.Rotate, m.Limits = Rotate{}, Limits{}
+		m.Rotate, m.Limits, m.Hooks = Rotate{}, Limits{}, Hooks{}
 		delete(t.keys, "limits")
 		delete(t.keys, "hooks")
 	}
@@ -98,6 +100,8 @@ func readStore(t *table, s *Store) {
 	read(t, "snapshots", &s.Snapshots, text(absolutePath))
 	read(t, "layout", &s.Layout.FS, text(layoutFS))
 	read(t, "encoding", &s.Layout.UTF8, text(encodingUTF8))
+	read(t, "control", &s.Control, text(absolutePath))
+	s.Layout.Control = s.Control != ""
 	t.end()
 }
 

@@ -54,8 +54,8 @@ func (m Mailbox) sides() []side {
 }
 
 // checkMailbox reports missing paths of a mailbox, and those that lie inside
-// each other. The two snapshot directories may be one, and the same path on
-// another host is another one.
+// each other. The two snapshot directories may be one, control may be inside its
+// own path, and the same path on another host is another one.
 func (d *document) checkMailbox(name string, sides []side) {
 	type place struct{ side, key, path string }
 	var places []place
@@ -63,14 +63,19 @@ func (d *document) checkMailbox(name string, sides []side) {
 		if s.Host != "" {
 			places = nil
 		}
-		for _, p := range []place{{s.name, "path", s.Path}, {s.name, "snapshots", s.Snapshots}} {
+		for _, p := range []place{{s.name, "path", s.Path}, {s.name, "snapshots", s.Snapshots}, {s.name, "control", s.Control}} {
 			if p.path == "" {
-				d.missing(name, p.side, p.key)
+				if p.key != "control" {
+					d.missing(name, p.side, p.key)
+				}
 				continue
 			}
 			for _, q := range places {
 				if p.key == "snapshots" && q.key == "snapshots" {
 					continue
+				}
+				if p.key == "control" && q.key == "path" && p.side == q.side && strings.HasPrefix(p.path, q.path+"/") {
+					continue // Dovecot allows it
 				}
 				if how := relation(p.path, q.path); how != "" {
 					d.failIn(name, p.side, p.key, fmt.Sprintf("%q %s %s.%s, wants a path outside", p.path, how, q.side, q.key))

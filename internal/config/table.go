@@ -75,17 +75,6 @@ func read[T any](t *table, key string, dst *T, parse func(any) (T, error)) {
 	}
 }
 
-// refuse reports keys of features that this version lacks. They are not
-// ignored, for what the user relies on would silently not happen.
-func (t *table) refuse(why string, keys ...string) {
-	for _, key := range keys {
-		if _, ok := t.keys[key]; ok {
-			delete(t.keys, key)
-			t.fail(key, why)
-		}
-	}
-}
-
 // end reports the keys that nobody has asked for.
 func (t *table) end() {
 	for _, key := range slices.Sorted(maps.Keys(t.keys)) {

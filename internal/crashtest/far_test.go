@@ -33,7 +33,7 @@ func (w *world) connect(ctx context.Context, mb config.Mailbox) (host.Host, erro
 	}
 	return remote.Dial(ctx, remote.Options{
 		Host: "mx", SSH: w.ssh, Agent: "snapmerge", Mailbox: mb.Name, Version: "test",
-		Store: host.Store{Path: mb.Online.Path, Snapshots: mb.Online.Snapshots, Layout: mb.Online.Layout},
+		Store: host.Store{Path: mb.Online.Path, Snapshots: mb.Online.Snapshots, Layout: mb.Online.Layout, Control: mb.Online.Control},
 	})
 }
 
@@ -66,7 +66,7 @@ func farEnd(args []string) int {
 	signal.Ignore(syscall.SIGPIPE)
 	mb := mailbox(dir)
 	err := remote.Serve(context.Background(), remote.AgentConfig{Version: "test", Stores: map[string]host.Store{
-		mb.Name: {Path: mb.Online.Path, Snapshots: mb.Online.Snapshots, Layout: mb.Online.Layout},
+		mb.Name: {Path: mb.Online.Path, Snapshots: mb.Online.Snapshots, Layout: mb.Online.Layout, Control: mb.Online.Control},
 	}}, streams{os.Stdin, nil, c}, streams{nil, os.Stdout, c})
 	if what == "count" {
 		os.WriteFile(arg, []byte(strconv.FormatInt(c.n.Load(), 10)), 0o600)

@@ -4,10 +4,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"snapmerge/internal/btrfstest"
+	"snapmerge/internal/engine"
 )
 
 // TestProportional: a sync with nothing to do, and one with a mail flagged on each
@@ -46,10 +49,11 @@ func TestProportional(t *testing.T) {
 // TestProportionalExpiry: twenty mails that are due cost as much in a folder of two
 // thousand as in one of two hundred.
 func TestProportionalExpiry(t *testing.T) {
-	var calls [2]int
+	var calls, memory [2]int
 	for i, mails := range []int{200, 2000} {
 		w := newWorld(t, btrfstest.Shared(t).Path)
 		retired(w, 20, mails)
+		memory[i] = w.memoryOfSync()
 		calls[i] = w.callsOfSync()
 		if n := len(files(t, w.online.path)); n != mails {
 			t.Errorf("online has %d mails, want %d", n, mails)
@@ -58,10 +62,65 @@ func TestProportionalExpiry(t *testing.T) {
 			t.Errorf("home has %d mails, want %d", n, mails+20)
 		}
 	}
-	t.Logf("calls: %v", calls)
+	t.Logf("calls: %v, bytes: %v", calls, memory)
 	if few, many := calls[0], calls[1]; few < 100 || many > few*3/2 {
 		t.Errorf("twenty mails expire: %d system calls with 200 mails, %d with 2000", few, many)
 	}
+	if few, many := memory[0], memory[1]; many > few*3/2 {
+		t.Errorf("twenty mails expire: %d bytes of memory with 200 mails, %d with 2000", few, many)
+	}
+}
+
+// TestProportionalFiling: twenty mails whose month has ended are filed at the same
+// cost among two thousand of the new month as among two hundred.
+func TestProportionalFiling(t *testing.T) {
+	var calls, memory [2]int
+	for i, mails := range []int{200, 2000} {
+		w := newWorld(t, btrfstest.Shared(t).Path)
+		now := time.Now()
+		before := now.AddDate(0, 0, -40)
+		w.online.makeFolder("list")
+		for n := range mails + 20 {
+			key, at := fmt.Sprintf("m%04d", n), now
+			if n < 20 {
+				key, at = fmt.Sprintf("old%02d", n), before
+			}
+			w.online.deliver("list", key, "S", 3)
+			must(t, os.Chtimes(w.online.mustFind("list", key), at, at))
+		}
+		for range 2 {
+			res, err := w.trySync(engine.Options{Now: func() time.Time { return before }})
+			must(t, err)
+			if n := res.Record.Report.Online.Moved; n > 0 {
+				t.Fatalf("%d filed before the month has ended", n)
+			}
+		}
+		memory[i] = w.memoryOfSync()
+		calls[i] = w.callsOfSync()
+		old := names(t, filepath.Join(w.online.dirOf("list/"+before.Format("2006-01")), "cur"))
+		if left := names(t, filepath.Join(w.online.dirOf("list"), "cur")); len(old) != 20 || len(left) != mails {
+			t.Errorf("filed are %d mails, left %d", len(old), len(left))
+		}
+	}
+	t.Logf("calls: %v, bytes: %v", calls, memory)
+	if few, many := calls[0], calls[1]; few < 100 || many > few*3/2 {
+		t.Errorf("twenty mails are filed: %d system calls with 200 mails, %d with 2000", few, many)
+	}
+	if few, many := memory[0], memory[1]; many > few*3/2 {
+		t.Errorf("twenty mails are filed: %d bytes of memory with 200 mails, %d with 2000", few, many)
+	}
+}
+
+// memoryOfSync plans a sync, and counts what is allocated for it in all: that tells
+// how many mails it looks at, which no system call does. The index asks little.
+func (w *world) memoryOfSync() int {
+	w.t.Helper()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err := w.trySync(engine.Options{DryRun: true})
+	must(w.t, err)
+	runtime.ReadMemStats(&after)
+	return int(after.TotalAlloc - before.TotalAlloc)
 }
 
 // callsOfSync runs a sync in a process of its own and counts its system calls, but

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"snapmerge/internal/engine"
+	"snapmerge/merge"
 )
 
 // TestSecondNameIsTheLast: a client has moved a copy of a mail to where the mail
@@ -32,4 +33,98 @@ func TestSecondNameIsTheLast(t *testing.T) {
 	w.wantWhere("zz", [2]string{"", "work:S"})
 	w.untouched(before)
 	w.settled()
+}
+
+// TestBothNamesGo: what goes on one side, or moves, goes on the other with all of its names,
+// in one sync.
+func TestBothNamesGo(t *testing.T) {
+	for _, tt := range []struct {
+		name       string
+		change     func(online store)
+		want       []string
+		where, too string // of the two names at home afterwards
+	}{
+		{
+			"copy is deleted", func(s store) { s.delete("work", "m") },
+			[]string{"offline delete m work done", "offline delete m work done"}, "INBOX:S", "",
+		},
+		{
+			"mail is deleted", func(s store) { s.delete("work", "m"); s.delete("INBOX", "m") },
+			[]string{"offline delete m INBOX done", "offline delete m work done", "offline delete m work done"}, "", "",
+		},
+		{
+			"copy is moved, mail deleted", func(s store) { s.move("work", "m", "lists"); s.delete("INBOX", "m") },
+			[]string{"offline move m INBOX lists done", "offline delete m work done", "offline delete m work done"}, "lists:S", "",
+		},
+		{
+			"mail is deleted, copy flagged", func(s store) { s.delete("INBOX", "m"); s.flag("work", "m", "F") },
+			[]string{"offline flag m work work done", "offline delete m INBOX done"}, "work:FS", "work:S",
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := fresh(t, "work", "lists")
+			w.mb.Merge.DeletedOnline = merge.Apply
+			w.online.deliver("INBOX", "m", "S", 1)
+			w.online.copy("INBOX", "m", "work")
+			w.sync()
+			must(t, os.Link(w.offline.mustFind("INBOX", "m"), filepath.Join(w.offline.dirOf("work"), "cur", "zz:2,S")))
+			w.sync()
+			tt.change(w.online)
+			wantDid(t, w.sync(), tt.want...)
+			w.wantWhere("m", [2]string{look(t, w.online.path).where("m"), tt.where})
+			w.wantWhere("zz", [2]string{"", tt.too})
+			w.settled()
+		})
+	}
+}
+
+// TestSecondNameOfWhatStays: if a client was faster with the first name of a mail
+// that is to go, the second stays with it, or the two would be half deleted.
+func TestSecondNameOfWhatStays(t *testing.T) {
+	w := fresh(t, "work")
+	w.mb.Merge.DeletedOnline = merge.Apply
+	w.online.deliver("INBOX", "m", "S", 1)
+	w.online.copy("INBOX", "m", "work")
+	w.sync()
+	must(t, os.Link(w.offline.mustFind("INBOX", "m"), filepath.Join(w.offline.dirOf("work"), "cur", "zz:2,S")))
+	w.sync()
+	w.online.delete("work", "m")
+	res, err := w.trySync(engine.Options{Progress: once(engine.StageMerge, func() { w.offline.flag("work", "m", "F") })})
+	must(t, err)
+	wantDid(t, res, "offline delete m work raced", "offline delete m work raced")
+	w.wantWhere("zz", [2]string{"", "work:S"})
+}
+
+// TestBothNamesOfFamily: so does a mail with one name in the base of an archive
+// family and another in a subfolder.
+func TestBothNamesOfFamily(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		change func(online store)
+		want   []string
+		where  string
+	}{
+		{
+			"deleted", func(s store) { s.delete("lists", "m") },
+			[]string{"offline delete m lists/2025 done", "offline delete m lists done", "offline remove-folder lists/2025 done"}, "",
+		},
+		{
+			"moved", func(s store) { s.move("lists", "m", "work") },
+			[]string{"offline move m lists/2025 work done", "offline move m lists work done", "offline remove-folder lists/2025 done"}, "work:S",
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := fresh(t, "lists", "work")
+			w.mb.Merge.DeletedOnline = merge.Apply
+			w.mb.Folders = []merge.Rule{{Match: "lists", Archive: [2]merge.Pattern{merge.Offline: "%Y"}}}
+			w.online.deliver("lists", "m", "S", -365*24*60)
+			w.sync()
+			w.offline.copy("lists/2025", "m", "lists")
+			w.sync()
+			tt.change(w.online)
+			wantDid(t, w.sync(), tt.want...)
+			w.wantWhere("m", [2]string{tt.where, tt.where})
+			w.settled()
+		})
+	}
 }

@@ -51,6 +51,7 @@ func mailbox(dir string) config.Mailbox {
 			{Match: "ask", DeletedOffline: &hold},
 			{Match: "news", Keep: &none},
 			{Match: "old", Keep: &year},
+			{Match: "list", DeletedOnline: &apply, Archive: [2]merge.Pattern{merge.Online: "%Y-%m", merge.Offline: "%Y"}},
 		},
 		Rotate: config.Rotate{PreserveMin: "2d", Preserve: "14d"},
 	}

@@ -126,19 +126,21 @@ func (r *run) runSteps(ctx context.Context, h host.Host, j *state.Journal, steps
 	return nil
 }
 
-// phase numbers the batches of a side's steps: folders must be there before
-// mail, a mail that is placed before its copies, and all else be done before
-// anything is removed.
+// phase tells apart the batches of a side's steps: folders must be there before
+// mail, a mail that is placed before its copies, all else be done before anything
+// is removed, and what became of a file known before its second name goes.
 func (r *run) phase(i int) int {
 	switch s := r.list[i]; {
 	case s.folder != nil && s.folder.Op == merge.RemoveFolder:
-		return 4
+		return 5
 	case s.folder != nil:
 		return 0
 	case s.op.Kind == apply.Place:
 		return 1
-	case removes(s), s.again:
+	case s.again:
 		return 3
+	case removes(s):
+		return 4
 	}
 	return 2
 }
@@ -157,10 +159,10 @@ func (r *run) aim(s *step, placed map[string]tree.File) (why string, err error) 
 		}
 		s.op.From, s.before = f, &f
 	}
-	if s.again && !r.renamed(s) {
+	if s.again && !r.firstDone(s) {
 		// Dovecot may just have removed that one, as it takes the two for one
 		// mail (maildir_fix_duplicate): then this is the only one left.
-		return "its other name was not moved", nil
+		return "its other name could not be changed", nil
 	}
 	if !removes(s) {
 		return "", nil
@@ -177,11 +179,12 @@ func (r *run) aim(s *step, placed map[string]tree.File) (why string, err error) 
 	return "", nil
 }
 
-// renamed tells whether the file of a second name was moved under its first.
-func (r *run) renamed(again *step) bool {
+// firstDone tells whether the action of a second name moved or removed the file
+// under its first.
+func (r *run) firstDone(again *step) bool {
 	return slices.ContainsFunc(r.byMessage[again.action.Message], func(t *step) bool {
-		return t.side == again.side && !t.again && t.op.Kind == apply.Rename && t.op.From.Ino == again.op.From.Ino &&
-			t.op.From.Folder == again.op.From.Folder && t.result != nil && t.result.Effect == state.Done
+		return t.side == again.side && t.action.Slot == again.action.Slot && !t.again && t.op.From.Ino == again.op.From.Ino &&
+			t.result != nil && t.result.Effect == state.Done
 	})
 }
 

@@ -10,7 +10,6 @@ import (
 	"snapmerge/internal/config"
 	"snapmerge/internal/host"
 	"snapmerge/merge"
-	"snapmerge/reflink"
 	"snapmerge/snapshot"
 )
 
@@ -68,7 +67,7 @@ func (h *Hosts) open(ctx context.Context, mb config.Mailbox, connect Connect, th
 }
 
 func storeOf(s config.Store) host.Store {
-	return host.Store{Path: s.Path, Snapshots: s.Snapshots, Layout: s.Layout}
+	return host.Store{Path: s.Path, Snapshots: s.Snapshots, Layout: s.Layout, Control: s.Control}
 }
 
 // lock takes a store's lock. A directory that is missing or not ours to open is
@@ -92,16 +91,9 @@ func LookOnline(mb config.Mailbox) (host.Host, error) {
 	return current(mb.Online, snapshot.Online)
 }
 
-// current opens a store of this machine as it is now: the generation that the
-// kernel tells is that of the last commit, up to 30 s ago (btrfs(5), commit=), and
-// a change since then would be passed over.
+// current opens a store of this machine as it is now.
 func current(s config.Store, side string) (host.Host, error) {
-	d, err := os.Open(s.Path)
-	if err != nil {
-		return nil, err
-	}
-	defer d.Close()
-	if err := reflink.Syncfs(d); err != nil {
+	if err := storeOf(s).Settle(); err != nil {
 		return nil, err
 	}
 	return host.Open(storeOf(s), side), nil

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"snapmerge/internal/config"
 	"snapmerge/internal/host"
 	"snapmerge/internal/state"
 	"snapmerge/merge"
@@ -48,9 +49,16 @@ func (r *run) open(side merge.Side) error {
 // readable is where a side's snapshots can be read: those of an online side on
 // another machine as the copies that home has received.
 func (r *run) readable(side merge.Side) host.Store {
-	s := storeOf(r.store(side))
-	if side == merge.Online && r.hosts.Mirrored {
-		s.Snapshots, s.Layout.Mirror = r.mb.Offline.Snapshots, true
+	return readable(r.mb, side, r.hosts.Mirrored)
+}
+
+func readable(mb config.Mailbox, side merge.Side, mirrored bool) host.Store {
+	if side == merge.Offline {
+		return storeOf(mb.Offline)
+	}
+	s := storeOf(mb.Online)
+	if mirrored {
+		s.Snapshots, s.Layout.Mirror = mb.Offline.Snapshots, true
 	}
 	return s
 }

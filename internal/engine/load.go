@@ -21,7 +21,7 @@ import (
 
 // load reads what the last sync left, and what an interrupted one was doing.
 func (r *run) load(ctx context.Context, stateDir string) error {
-	rec, damaged, err := state.NewestRecord(r.dir)
+	newest, damaged, err := state.NewestSummary(r.dir)
 	if err != nil {
 		return err
 	}
@@ -31,13 +31,13 @@ func (r *run) load(ctx context.Context, stateDir string) error {
 	if r.decided, err = state.ReadDecisions(r.dir); err != nil {
 		return err
 	}
-	if err := r.loadJournal(rec); err != nil {
+	if err := r.loadJournal(newest); err != nil {
 		return err
 	}
 	if err := r.openIndex(stateDir); err != nil {
 		return err
 	}
-	if err := r.loadState(rec, len(damaged) > 0); err != nil {
+	if err := r.loadState(newest, len(damaged) > 0); err != nil {
 		return err
 	}
 	if err := r.index.BeginReading(); err != nil {
@@ -53,29 +53,12 @@ func (r *run) load(ctx context.Context, stateDir string) error {
 	for _, h := range r.last.Held {
 		r.heldSource[h.Message] = h.Source
 	}
-	r.findOwnNames(rec)
+	r.ownNames = r.last.Renamed
 	return r.clean(ctx)
 }
 
-// findOwnNames reads which folders the last sync has renamed. Its snapshots show
-// their old names; what both sides agreed on are the new ones.
-func (r *run) findOwnNames(rec *state.Record) {
-	if rec == nil {
-		return
-	}
-	for _, a := range rec.Report.Actions {
-		if a.Op != merge.RenameFolder.String() || a.Effect != state.Done {
-			continue
-		}
-		if r.ownNames[a.Side] == nil {
-			r.ownNames[a.Side] = map[string]string{}
-		}
-		r.ownNames[a.Side][a.From] = a.To
-	}
-}
-
 // loadJournal reads the journal of a sync that did not get as far as its record.
-func (r *run) loadJournal(rec *state.Record) error {
+func (r *run) loadJournal(newest *state.Summary) error {
 	in, acks, err := state.ReadJournal(r.dir)
 	if errors.Is(err, state.ErrNoIntent) {
 		return nil
@@ -83,7 +66,7 @@ func (r *run) loadJournal(rec *state.Record) error {
 	if err != nil {
 		return err
 	}
-	if rec != nil && rec.Sync >= in.Sync {
+	if newest != nil && newest.Sync >= in.Sync {
 		// Only the last steps were missing: that sync has seen the answers from
 		// before it, and those that go on counting are in its record.
 		maps.DeleteFunc(r.decided, func(_ string, d state.Decided) bool { return d.At.Before(in.Started) })
@@ -137,13 +120,13 @@ func IndexPath(stateDir, mailbox string) string { return filepath.Join(stateDir,
 
 // loadState makes sure that the index is of the newest record, and takes from it
 // what is pending. Else it is made again from the two base snapshots.
-func (r *run) loadState(rec *state.Record, damaged bool) error {
+func (r *run) loadState(newest *state.Summary, damaged bool) error {
 	meta, err := r.index.Meta()
 	if err == nil {
 		r.indexed = meta.Sync
 		// If the record of the last sync is damaged, the index may be of that sync.
-		newer := damaged && meta.Sync > 0 && (rec == nil || meta.Sync > rec.Sync)
-		if newer || rec != nil && meta == rec.Meta || rec == nil && meta.Sync == 0 {
+		newer := damaged && meta.Sync > 0 && (newest == nil || meta.Sync > newest.Sync)
+		if newer || newest != nil && meta == newest.Meta || newest == nil && meta.Sync == 0 {
 			r.last = &state.State{Meta: meta}
 			if r.last.Pending, err = r.index.Pending(); err == nil {
 				return nil
@@ -153,8 +136,16 @@ func (r *run) loadState(rec *state.Record, damaged bool) error {
 	if err != nil && !errors.Is(err, state.ErrRebuild) {
 		return err
 	}
+	return r.rebuildIndex(newest)
+}
+
+func (r *run) rebuildIndex(newest *state.Summary) error {
 	s := &state.State{Trees: [2]*tree.Tree{{}, {}}}
-	if rec != nil {
+	if newest != nil {
+		rec, err := state.ReadRecord(r.dir, newest.Sync)
+		if err != nil {
+			return err
+		}
 		trees, err := r.baseTrees(rec)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):

@@ -18,9 +18,10 @@ import (
 func (r *run) record(finished time.Time) (*state.Record, error) {
 	rec := &state.Record{Meta: r.meta, Previous: r.last.Sync, Started: r.now0, Finished: finished}
 	rec.Pending = state.Pending{
-		Agreed: r.settled(), Folders: r.agreedFolders(), Held: r.held(), Own: r.own(), OwnFolders: r.ownFolders(),
+		Agreed: r.settled(), Folders: r.agreedFolders(), Held: r.held(), Own: r.own(), OwnFolders: r.ownFolders(), Renamed: r.ownRenames(),
 		Rules: r.rules(), Refused: r.refused, RefusedMore: r.refusedMore, Limit: r.mb.Limits.Message,
 		LastSync: r.now0, Made: r.madeFolders(), Unfiled: r.unfiled(),
+		Subscribed: r.agreedSubscriptions,
 	}
 	if r.clockBack() {
 		rec.Pending.Rules = "" // nothing was filed: the next sync looks at all
@@ -90,6 +91,20 @@ func (r *run) settled() []state.AgreedMessage {
 	return out
 }
 
+// ownRenames are the folders that this sync has renamed.
+func (r *run) ownRenames() (out [2]map[string]string) {
+	for _, s := range r.list {
+		if s.folder == nil || s.folder.Op != merge.RenameFolder || s.effect(r.opt.DryRun).Effect != state.Done {
+			continue
+		}
+		if out[s.side] == nil {
+			out[s.side] = map[string]string{}
+		}
+		out[s.side][s.folder.From] = s.folder.To
+	}
+	return out
+}
+
 func samePlacements(a, b []tree.Placement) bool { return slices.EqualFunc(a, b, samePlacement) }
 
 // samePlacement compares what is agreed on: folder, flags, keywords, and when its
@@ -103,28 +118,7 @@ func samePlacement(a, b tree.Placement) bool {
 // agreedFolders returns the folders that both sides have now, and those that
 // one side has removed and the other could not yet.
 func (r *run) agreedFolders() []string {
-	var have [2]map[string]bool
-	names := map[string]string{}
-	for _, side := range merge.Sides {
-		have[side] = map[string]bool{}
-		for _, f := range r.now[side].folders {
-			have[side][f.Name] = true
-		}
-		for _, f := range r.in.Folders[side] {
-			if f.From != "" && f.From != f.Name {
-				names[f.From] = f.Name
-			}
-		}
-	}
-	for _, s := range r.list {
-		if s.folder == nil || s.effect(r.opt.DryRun).Effect != state.Done {
-			continue
-		}
-		delete(have[s.side], s.folder.From)
-		if s.folder.To != "" {
-			have[s.side][s.folder.To] = true
-		}
-	}
+	have, names := r.foldersAfter(), r.renamedFolders()
 	out := map[string]bool{}
 	for f := range have[merge.Online] {
 		if have[merge.Offline][f] {
@@ -141,6 +135,26 @@ func (r *run) agreedFolders() []string {
 		}
 	}
 	return sortedKeys(out)
+}
+
+// foldersAfter returns the folders that each side has after the sync.
+func (r *run) foldersAfter() (have [2]map[string]bool) {
+	for _, side := range merge.Sides {
+		have[side] = map[string]bool{}
+		for _, f := range r.now[side].folders {
+			have[side][f.Name] = true
+		}
+	}
+	for _, s := range r.list {
+		if s.folder == nil || s.effect(r.opt.DryRun).Effect != state.Done {
+			continue
+		}
+		delete(have[s.side], s.folder.From)
+		if s.folder.To != "" {
+			have[s.side][s.folder.To] = true
+		}
+	}
+	return have
 }
 
 // keptByOthers tells whether a folder was to go but holds something that is not

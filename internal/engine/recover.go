@@ -208,7 +208,8 @@ func (r *run) ownOfInterrupted(own *[2]map[uint64]string) {
 }
 
 // plannedByInterrupted says which message is where, for mails that share a key:
-// without that, what the interrupted sync placed of them could be confused.
+// without that, what the interrupted sync placed of them could be confused. What
+// it placed under another key (see [run.freeName]) would be a mail of its own.
 func (r *run) plannedByInterrupted() (out [2]map[place]string) {
 	if r.interrupted == nil {
 		return out
@@ -246,6 +247,11 @@ func (r *run) plannedByInterrupted() (out [2]map[place]string) {
 	for _, side := range merge.Sides {
 		for at := range twice[side] {
 			delete(out[side], at)
+		}
+	}
+	for _, s := range r.interrupted.Steps {
+		if s.Action != nil && s.Before == nil && s.After != nil && key(*s.After) != keyOf(s.Action.Message) {
+			out[s.Action.Side][place{s.After.Folder, key(*s.After)}] = s.Action.Message
 		}
 	}
 	return out

@@ -23,6 +23,7 @@ func (r *run) report(rec *state.Record) state.Report {
 		r.describe(&a, in.Steps[i], d)
 		rep.Actions = append(rep.Actions, a)
 	}
+	rep.Actions = append(rep.Actions, r.subscriptions...)
 	count(&rep)
 	for _, h := range rec.Pending.Held {
 		rep.Held++
@@ -36,6 +37,7 @@ func (r *run) report(rec *state.Record) state.Report {
 		}
 	}
 	rep.WaitingInNew, rep.ReceivedBytes = len(r.waiting), r.received
+	rep.Expiry = r.expiry(rep.Actions)
 	rep.Decided, rep.MaxDeletions = r.actedOn(rec.Pending.Held), r.opt.MaxDeletions
 	for _, n := range r.plan.Notes {
 		rep.Notes = append(rep.Notes, n.String())
@@ -61,20 +63,26 @@ func (r *run) actedOn(held []state.Held) map[string]state.Decided {
 	return out
 }
 
-// count counts actions, not files: several files of one message in a folder are
+// distinct returns actions, not files: several files of one message in a folder are
 // one action.
-func count(rep *state.Report) {
+func distinct(all []state.ReportAction) (out []state.ReportAction) {
 	type once struct {
 		side                  merge.Side
 		op, message, from, to string
 	}
 	seen := map[once]bool{}
-	for _, a := range rep.Actions {
+	for _, a := range all {
 		id := once{a.Side, a.Op, a.Message, a.From, a.To}
-		if seen[id] {
-			continue
+		if !seen[id] {
+			out = append(out, a)
 		}
 		seen[id] = true
+	}
+	return out
+}
+
+func count(rep *state.Report) {
+	for _, a := range distinct(rep.Actions) {
 		if a.Effect == state.Raced {
 			rep.Raced++
 		}
@@ -99,6 +107,8 @@ func count(rep *state.Report) {
 		case merge.Expire.String():
 			c.Expired++
 			c.ExpiredBytes += a.Freed
+		case opSubscribe, opUnsubscribe:
+			c.Subscriptions++
 		default:
 			c.Folders++
 		}

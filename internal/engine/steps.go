@@ -20,7 +20,7 @@ type step struct {
 	after  *tree.File
 	op     apply.Op
 	seen   *tree.File        // what the operation is about as the snapshot shows it; nil: nothing there
-	again  bool              // another name of a file that an earlier step of the action moves
+	again  bool              // another name of a file that an earlier step of the action moves or removes
 	own    uint64            // names that earlier steps give the file
 	result *state.StepResult // nil: not done (yet)
 }
@@ -145,7 +145,9 @@ func (r *run) fileStep(a merge.Action, f tree.File, again bool) (*step, error) {
 	}
 	s.op.Kind = apply.Rename
 	s.op.To = target(a, name.Unique)
-	if a.From == a.To {
+	if a.From != a.To {
+		s.op.To.Unique = r.freeName(a, name.Unique)
+	} else {
 		s.op.To.Extra = name.Extra
 		s.op.To.Letters = r.unnamed(a.Side, f, name)
 	}
@@ -164,7 +166,7 @@ func (r *run) placeStep(a merge.Action) (*step, error) {
 		return nil, err
 	}
 	s := &step{side: a.Side, action: &a, op: apply.Op{
-		Kind: apply.Place, To: target(a, unique), Size: src.file.Size, Mtime: src.file.Mtime,
+		Kind: apply.Place, To: target(a, r.freeName(a, unique)), Size: src.file.Size, Mtime: src.file.Mtime,
 		Source: src.open,
 	}}
 	s.after = planned(s.op.To)
@@ -196,7 +198,7 @@ func (r *run) copyStep(a merge.Action) (*step, error) {
 			return nil, err
 		}
 	}
-	s.op.To = target(a, unique)
+	s.op.To = target(a, r.freeName(a, unique))
 	s.after = planned(s.op.To)
 	return s, nil
 }

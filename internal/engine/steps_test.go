@@ -63,7 +63,7 @@ func TestPhases(t *testing.T) {
 	for i := range r.list {
 		got = append(got, r.phase(i))
 	}
-	if d := cmp.Diff([]int{0, 0, 1, 2, 2, 2, 3, 3, 3, 4}, got); d != "" {
+	if d := cmp.Diff([]int{0, 0, 1, 2, 2, 2, 3, 4, 4, 5}, got); d != "" {
 		t.Errorf("phases (-want +got):\n%s", d)
 	}
 }

@@ -117,11 +117,15 @@ type run struct {
 	plan      merge.Plan
 	list      []*step
 	recovered []state.ReportAction
-	byMessage map[string][]*step // the steps of each message
-	heldNow   []state.Held       // after this sync
-	received  int64              // bytes of the stream
-	arrival   arrival
-	notes     []string
+	aimed     [2]map[place]string // message by the folder and unique name that its steps give
+	byMessage map[string][]*step  // the steps of each message
+	heldNow   []state.Held        // after this sync
+
+	subscriptions       []state.ReportAction // what was done about them
+	agreedSubscriptions []string
+	received            int64 // bytes of the stream
+	arrival             arrival
+	notes               []string
 }
 
 // Sync brings the two sides of a mailbox in step. A Result without a Record
@@ -175,6 +179,9 @@ func (r *run) sync(ctx context.Context) (*Result, error) {
 		return nil, err
 	}
 	if r.opt.DryRun {
+		if err := r.subscribe(ctx); err != nil {
+			return nil, errors.Join(err, r.dropFrozen(ctx))
+		}
 		rec, err := r.record(r.opt.Now())
 		if err = errors.Join(err, r.dropFrozen(ctx)); err != nil {
 			return nil, err
@@ -182,6 +189,9 @@ func (r *run) sync(ctx context.Context) (*Result, error) {
 		return r.result(rec), nil
 	}
 	journal, err := r.change(ctx)
+	if err == nil {
+		err = r.subscribe(ctx)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -171,8 +172,37 @@ func (w *world) checkReport(rec *state.Record, before, after [2]shelf) {
 			w.fail("G8", "%s: counts %+v, actions %+v", side, counts, n)
 		}
 	}
+	w.checkExpiry(rec, after[online])
 	if rec.Report.Raced != 0 || rec.Report.Refused != 0 {
 		w.fail("G8", "raced or refused: %+v", rec.Report.Totals)
+	}
+}
+
+// checkExpiry: by folder, an archive family being one, the report has what went and
+// the date of the oldest mail that is there now.
+func (w *world) checkExpiry(rec *state.Record, after shelf) {
+	w.t.Helper()
+	want := map[string]state.Expiry{}
+	for _, a := range rec.Report.Actions {
+		if a.Op == "expire" {
+			f := w.oracle.family(a.From)
+			e := want[f]
+			want[f] = state.Expiry{Folder: f, Mails: e.Mails + 1, Bytes: e.Bytes + a.Freed}
+		}
+	}
+	for _, f := range after.files {
+		e, ok := want[w.oracle.family(f.folder)]
+		if at := time.Unix(0, f.mtime).UTC(); ok && (e.Oldest.IsZero() || at.Before(e.Oldest)) {
+			e.Oldest = at
+			want[e.Folder] = e
+		}
+	}
+	got := map[string]state.Expiry{}
+	for _, e := range rec.Report.Expiry {
+		got[e.Folder] = e
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		w.fail("G8", "expired by folder (-want +got):\n%s", d)
 	}
 }
 

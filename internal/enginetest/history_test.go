@@ -54,9 +54,9 @@ type decision struct {
 
 var deletions = rapid.SampledFrom([]merge.Deletion{merge.Hold, merge.Apply, merge.Apply, merge.Ignore})
 
-// withArchives: SNAPMERGE_ARCHIVES makes histories with archive folders too. Planner
-// and oracle still differ there on which emptied subfolders stay.
-var withArchives = os.Getenv("SNAPMERGE_ARCHIVES") != ""
+// allArchives: with SNAPMERGE_ARCHIVES every history has archive folders, not one
+// in four.
+var allArchives = os.Getenv("SNAPMERGE_ARCHIVES") != ""
 
 func drawRules(t *rapid.T) rules {
 	r := rules{folders: map[string]rule{}}
@@ -73,10 +73,10 @@ func drawRules(t *rapid.T) rules {
 	if days := rapid.SampledFrom([]int{0, 30, 90}).Draw(t, "keep"); days > 0 {
 		r.folders["old"] = rule{keepDays: days, keepFlagged: rapid.Bool().Draw(t, "keep flagged")}
 	}
-	if rapid.Bool().Draw(t, "lists") {
+	if rapid.Bool().Draw(t, "lists") || allArchives {
 		d := deletions.Draw(t, "lists")
 		r.folders[lists] = rule{deletedOnline: &d, keepFlagged: true, keepDays: rapid.SampledFrom([]int{0, 0, 60}).Draw(t, "keep lists")}
-		if withArchives && rapid.Bool().Draw(t, "archive") {
+		if rapid.Bool().Draw(t, "archive") || allArchives {
 			r.archive = drawArchive(t)
 		}
 	}
@@ -209,6 +209,9 @@ func live(t *testing.T, rt *rapid.T, h history, second bool, syncs *int, seen ma
 		if r.Again {
 			rec = w.syncAgain(rec)
 			*syncs++
+		}
+		if !second && i%4 == 1 {
+			seen["due in the forecast"] += w.checkForecast(rec)
 		}
 		for _, d := range r.Decide {
 			w.decide(rec, d.N, d.Take)

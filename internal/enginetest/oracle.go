@@ -217,8 +217,8 @@ func (o *oracle) folderVerdict(have [2]map[string]bool, after [2]map[string]int)
 			on, off = false, false // deleted on one side, empty on the other
 		case was[f] && on != off:
 			on, off = on || after[merge.Online][f] > 0, off || after[merge.Offline][f] > 0
-		default:
-			off = off || on
+		default: // tidying can bring mail into a base that was gone on both sides
+			off = off || on || after[merge.Offline][f] > 0
 			on = on || after[merge.Online][f] > 0
 		}
 		want[merge.Online][f], want[merge.Offline][f] = on, off

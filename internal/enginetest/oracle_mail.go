@@ -71,13 +71,18 @@ func (sl slot) shared() bool { return sl.base[online] != nil && sl.base[offline]
 func (c *one) gone(s merge.Side) {
 	o := s.Other()
 	var shared []int
-	byAge := 0
+	byAge, left, added := 0, 0, 0
 	for i, sl := range c.slots {
 		if sl.shared() {
 			shared = append(shared, i)
 			if s == online && c.tooOld(sl.base[online]) {
 				byAge++
 			}
+			if sl.now[o] != nil {
+				left++
+			}
+		} else if sl.base[o] == nil && sl.now[o] != nil {
+			added++
 		}
 	}
 	switch {
@@ -89,6 +94,12 @@ func (c *one) gone(s merge.Side) {
 		return
 	case byAge > 0:
 		c.odd = "one of several placements was too old"
+		return
+	case left == 0 && added > 0:
+		c.odd = "gone on both sides where both had it, and added"
+		return
+	case left == 0: // what is left there this side never had
+		c.keepOn(o)
 		return
 	}
 	answered := c.answered == c.question

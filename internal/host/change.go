@@ -17,12 +17,8 @@ func (l *Local) Apply(ctx context.Context, b Batch, done func(i int, r apply.Res
 // ApplyOps is Apply for who wants to know the operation, too, as it was carried
 // out: the inode number of a step's file comes from the snapshot.
 func (l *Local) ApplyOps(ctx context.Context, b Batch, done func(i int, op apply.Op, r apply.Result)) error {
-	if l.live == nil {
-		live, err := apply.Open(l.store.Path, l.store.Layout)
-		if err != nil {
-			return err
-		}
-		l.live = live
+	if err := l.openLive(); err != nil {
+		return err
 	}
 	if err := l.live.Unlock(ctx, folders(b.Unlock)); err != nil {
 		return err
@@ -34,6 +30,13 @@ func (l *Local) ApplyOps(ctx context.Context, b Batch, done func(i int, op apply
 		return l.live.Sync()
 	}
 	return nil
+}
+
+func (l *Local) openLive() (err error) {
+	if l.live == nil {
+		l.live, err = apply.Open(l.store.Path, l.store.Control, l.store.Layout)
+	}
+	return err
 }
 
 func folders(names []string) (out []tree.Folder) {

@@ -46,6 +46,9 @@ type Store struct {
 	Path      string // the Maildir, a subvolume
 	Snapshots string // the directory of its snapshots, on the same file system
 	Layout    tree.Layout
+	// Control is the directory of Dovecot's control files, where that is not the
+	// Maildir (CONTROL= of a mail location); then Layout.Control is set.
+	Control string
 }
 
 // Facts are what a host knows of its store.

@@ -15,6 +15,7 @@ import (
 
 	"snapmerge/internal/apply"
 	"snapmerge/internal/lock"
+	"snapmerge/internal/pipe"
 	"snapmerge/snapshot"
 	"snapmerge/tree"
 )
@@ -71,6 +72,14 @@ func (l *Local) Close() error {
 func (l *Local) Freeze(_ context.Context, name string) (*Frozen, error) {
 	if err := l.checkName(name); err != nil {
 		return nil, err
+	}
+	if l.store.Control != "" {
+		if err := l.openLive(); err != nil {
+			return nil, err
+		}
+		if err := l.live.BringControl(); err != nil {
+			return nil, err
+		}
 	}
 	// Not the coarse clock: it can be a tick behind a ctime that is there already,
 	// since Linux 6.13 takes some of them from the fine one.
@@ -147,7 +156,7 @@ func (l *Local) Send(_ context.Context, name, parent string) (io.ReadCloser, err
 			return nil, err
 		}
 	}
-	r, w, err := os.Pipe()
+	r, w, err := pipe.Wide()
 	if err != nil {
 		snap.Close()
 		from.Close()

@@ -10,8 +10,21 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"snapmerge/reflink"
 	"snapmerge/snapshot"
 )
+
+// Settle commits what was changed in the store, for who looks without taking a
+// snapshot: the generation that the kernel tells is that of the last commit, up to
+// 30 s ago (btrfs(5), commit=), and a change since then would be passed over.
+func (s Store) Settle() error {
+	d, err := os.Open(s.Path)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return reflink.Syncfs(d)
+}
 
 // Look implements [Host]. Where there are problems, the facts are those that can
 // be had all the same.
@@ -66,6 +79,13 @@ func (s Store) check(thorough bool) (out []Problem) {
 		for _, sub := range list {
 			problem(filepath.Join(s.Path, sub), errors.New("another subvolume or file system: a snapshot of the mailbox does not contain what is in it"),
 				"move its mail into a plain directory, or it out of the mailbox")
+		}
+	}
+	if s.Control != "" {
+		if st, err := os.Lstat(s.Control); err != nil {
+			problem(s.Control, reason(err), "control is what CONTROL= in Dovecot's mail location says for this user; Dovecot makes it when the user first logs in")
+		} else if !st.IsDir() {
+			problem(s.Control, errors.New("not a directory"), "")
 		}
 	}
 	st, err := os.Stat(s.Snapshots)

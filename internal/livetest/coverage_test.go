@@ -24,6 +24,10 @@ var shownBy = []struct {
 		[]string{"internal/engine TestIdentify", "content that Dovecot copied, as folders differ in mode, is the same mail", "here TestCopyWithoutHardlinks"}},
 	{"a message can have several instances; a further one is made from the local file",
 		[]string{"a copy is a link to the local file", "an unread copy in two more folders", "one of two copies is expunged", "internal/apply TestCopyToOtherMode"}},
+	{"a new name comes with the old inode; where it does not, nothing is lost", []string{"here TestNameChangesInodeStays", "here TestNameAndInodeChange"}},
+	{"lock and keywords are where CONTROL= has them", []string{"here TestControl", "internal/apply TestControlElsewhere", "internal/apply TestControlLinks", "internal/remote TestControl"}},
+	{"subscriptions are merged by name, as Dovecot writes them", []string{"here TestSubscriptions", "internal/apply TestSubscribeLocked", "merge TestMergeSubscriptions"}},
+	{"search indexes find all mail after a sync", []string{"here TestSearch"}},
 	{"names of the two sides may differ, and are not made equal", []string{"names of the two sides may differ and stay"}},
 	{"a mail client moved it to the other server", []string{"mail that a client moved to the other server is not doubled"}},
 

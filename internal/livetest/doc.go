@@ -7,6 +7,4 @@
 // are in rules_test.go and beside it. coverage_test.go says which rule of
 // Dovecot's Maildir is shown by which test, here or elsewhere. TestStress has
 // eight clients work while syncs run.
-//
-// What a client is subscribed to does not travel, so no test is about it.
 package livetest

@@ -26,6 +26,15 @@ func TestFSOnline(t *testing.T) {
 	scenarios(t, setup{layout: [2]tree.Layout{online: {FS: true, UTF8: true}}}, true, folderTable)
 }
 
+// Dovecot's control files are not beside the mail on either side. The stores are
+// subvolumes, so no snapshot has them.
+func TestControl(t *testing.T) {
+	table := slices.DeleteFunc(slices.Clone(all), func(sc scenario) bool {
+		return sc.renames == "" && !strings.Contains(sc.do, "tagged") && !strings.Contains(sc.sees, "Zeta")
+	})
+	scenarios(t, setup{ctl: true, layout: [2]tree.Layout{online: {FS: true}}}, true, table)
+}
+
 // With lazy_expunge a MOVE leaves one more link of the mail in another folder,
 // and an EXPUNGE one. Both servers do so; what snapmerge does must not look like
 // an expunge to them.
@@ -34,8 +43,8 @@ func TestLazyExpunge(t *testing.T) {
 }
 
 // Mail that is copied byte by byte has a new inode; its name is kept. Where it
-// comes back to a folder that it was in it gets another name, too: then only its
-// GUID in dovecot-uidlist would tell that it is the same, and that is not read.
+// comes back to a folder that it was in it gets another name, too: see
+// TestNameAndInodeChange.
 func TestCopyWithoutHardlinks(t *testing.T) {
 	table := slices.DeleteFunc(moving(mailTable), func(sc scenario) bool { return strings.Contains(sc.name, "there and back") })
 	scenarios(t, setup{more: both("maildir_copy_with_hardlinks = no\n")}, true, table)

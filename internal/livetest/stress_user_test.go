@@ -1,9 +1,9 @@
-//go:build stress
-
 package livetest
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -27,6 +27,8 @@ type user struct {
 	mails  map[int]string // of the selected folder: UID → subject
 	own    string         // a folder of its own, or ""
 	made   int
+
+	crashed bool // the last command ended the session without a word
 }
 
 func (u *user) work() {
@@ -66,8 +68,10 @@ func (u *user) cmd(format string, args ...any) (dovecottest.Reply, bool) {
 	}
 	if err != nil {
 		// Only a folder that goes, or gets another name, ends the sessions in it.
-		if !strings.HasPrefix(u.folder, "own/") || !strings.Contains(strings.Join(r.Lines, "\n"), "* BYE") {
-			u.problem("%s, %s: %v", u.name, fmt.Sprintf(format, args...), err)
+		if u.crashed = saves[word] && errors.Is(err, io.EOF) && len(r.Lines) == 0; u.crashed {
+			u.crashes.Add(1)
+		} else if !strings.HasPrefix(u.folder, "own/") || !strings.Contains(strings.Join(r.Lines, "\n"), "* BYE") {
+			u.problem("%s, %s in %s: %v\n%s", u.name, fmt.Sprintf(format, args...), u.folder, err, u.lastLog())
 		}
 		u.c.Close()
 		u.c = nil
@@ -76,11 +80,25 @@ func (u *user) cmd(format string, args ...any) (dovecottest.Reply, bool) {
 	return r, r.OK()
 }
 
+// lastLog is what this side's Dovecot has last logged but for logins.
+func (u *user) lastLog() string {
+	var lines []string
+	for line := range strings.Lines(u.server[u.side].Log()) {
+		if !strings.Contains(line, "Login: ") && !strings.Contains(line, "Logged out") {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines[max(0, len(lines)-10):], "")
+}
+
 // about is cmd for a command that changes the place of a mail.
 func (u *user) about(subject, format string, args ...any) {
 	in := u.folder
 	r, _ := u.cmd(format, args...)
 	u.tell(subject, "%s, %s, in %s: %s: %q %s", u.side, u.name, in, fmt.Sprintf(format, args...), r.Lines, r.Status)
+	if u.c == nil && u.crashed {
+		u.halved(subject)
+	}
 }
 
 // one does one thing.
@@ -122,7 +140,6 @@ func (u *user) place(uid int) {
 	case n < 75:
 		u.move(uid, subject)
 	case n < 90 && subject[0] == free:
-		u.copied(subject)
 		u.about(subject, "UID COPY %d %s", uid, u.anyFolder())
 	case n < 95:
 		u.gone(subject, u.name)

@@ -25,6 +25,7 @@ type setup struct {
 	layout [2]tree.Layout // online, home
 	more   [2]string      // further configuration of Dovecot
 	sets   bool           // it can make several files of a mail in one folder
+	ctl    bool           // Dovecot's control files are elsewhere
 }
 
 // A pair is a Dovecot on each side, for many users.
@@ -56,6 +57,12 @@ func startPair(t *testing.T, s setup) *pair {
 		if s.layout[side].UTF8 {
 			mail += ":UTF-8"
 		}
+		if s.ctl {
+			ctl := filepath.Join(p.dir, "control", side.String())
+			must(t, os.MkdirAll(ctl, 0o755))
+			must(t, os.Chown(ctl, dovecottest.UID, dovecottest.UID))
+			mail += ":CONTROL=" + ctl + "/%u"
+		}
 		p.server[side] = dovecottest.StartWith(t, dovecottest.Options{Mail: mail, Host: hosts[side], Sieve: script, More: s.more[side]})
 	}
 	return p
@@ -82,6 +89,9 @@ func (p *pair) newWorld(t testing.TB, user string) *world {
 	for side, s := range map[merge.Side]*config.Store{online: &w.mb.Online, home: &w.mb.Offline} {
 		*s = config.Store{Path: w.path(side), Snapshots: filepath.Join(p.dir, "snapshots", side.String(), user), Layout: p.layout[side]}
 		must(t, os.MkdirAll(s.Snapshots, 0o700))
+		if p.ctl {
+			s.Control, s.Layout.Control = filepath.Join(p.dir, "control", side.String(), user), true
+		}
 		if out, err := exec.Command("btrfs", "subvolume", "create", s.Path).CombinedOutput(); err != nil {
 			t.Fatalf("%v: %s", err, out)
 		}

@@ -97,7 +97,7 @@ func TestBadChild(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			childArg0 = "bad child: " + name
 			check := leaks(t)
-			r, w := pipe(t) // nobody closes it meanwhile: online waits for us
+			r, w := openPipe(t) // nobody closes it meanwhile: online waits for us
 			_, err := Receive(t.Context(), Options{Dir: home, Name: "online.1", UUID: nowUUID}, r)
 			if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\x1b") || len(err.Error()) > 10_000 {
 				t.Errorf("%v, want %q", err, want)
@@ -128,7 +128,7 @@ func nothingIn(t *testing.T, home string) {
 	}
 }
 
-func pipe(t testing.TB) (r, w *os.File) {
+func openPipe(t testing.TB) (r, w *os.File) {
 	t.Helper()
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -174,7 +174,7 @@ func TestConfined(t *testing.T) {
 	s.mails(2000, 3000)
 	s.snap()
 	b := s.stream(0)
-	r, w := pipe(t)
+	r, w := openPipe(t)
 	done := make(chan error, 1)
 	go func() {
 		_, err := Receive(t.Context(), s.options(0), r)
@@ -274,12 +274,12 @@ func TestInput(t *testing.T) {
 	check("half of it", t.Context(), bytesIn(b[:half]), ErrInput, io.ErrUnexpectedEOF)
 	check("nothing", t.Context(), bytesIn(nil), ErrInput, io.ErrUnexpectedEOF)
 
-	r, w := pipe(t)
+	r, w := openPipe(t)
 	go w.Write(bytes.Repeat([]byte("nonsense"), 10))
 	check("nonsense, and then silence", t.Context(), r, ErrStream)
 	w.Close()
 
-	r, w = pipe(t)
+	r, w = openPipe(t)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	go func() { w.Write(b[:half]); cancel(broken) }()
 	check("cancelled in the middle", ctx, r, broken)

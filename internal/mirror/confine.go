@@ -17,7 +17,8 @@ import (
 //
 // Landlock alone would not do: it does not judge chmod, utimes and xattrs, and the
 // process stays root, whose files a mirror's are. So its root directory becomes
-// that of the snapshots, where all but the new mirror is read-only or a record.
+// that of the snapshots, where all but the new mirror is read-only or a record. And
+// it does not judge ioctl(2) on files, see filterCalls.
 func confine(j job) error {
 	exe, err := unix.Open("/proc/self/exe", unix.O_PATH|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -51,6 +52,9 @@ func confine(j job) error {
 		return fmt.Errorf("change root: %w", err)
 	}
 	if err := dropCapabilities(); err != nil {
+		return err
+	}
+	if err := filterCalls(); err != nil {
 		return err
 	}
 	return become(exe)

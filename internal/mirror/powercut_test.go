@@ -24,7 +24,7 @@ func TestPowerCut(t *testing.T) {
 		s.mails(100, size)
 		s.snap()
 		b := s.stream(n)
-		r, w := pipe(t)
+		r, w := openPipe(t)
 		done := make(chan error, 1)
 		go func() {
 			_, err := Receive(t.Context(), s.options(n), r)

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"snapmerge/internal/pipe"
 )
 
 // A process is a child that runs.
@@ -80,7 +82,7 @@ func (p *process) launch() error {
 
 func (p *process) pipes(theirs *[3]*os.File) (err error) {
 	var errs [3]error
-	theirs[0], p.stdin, errs[0] = os.Pipe()
+	theirs[0], p.stdin, errs[0] = pipe.Wide()
 	p.applied, theirs[1], errs[1] = os.Pipe()
 	p.report, theirs[2], errs[2] = os.Pipe()
 	if err := errors.Join(errs[:]...); err != nil {

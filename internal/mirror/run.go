@@ -1,6 +1,7 @@
 package mirror
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,13 +13,17 @@ import (
 
 // run has a child carry the stream out, and follows what it did.
 func run(ctx context.Context, o Options, root, parent *os.File, in io.ReadCloser) (Result, uint64, error) {
+	begun, res, ctransid, err := peek(ctx, o, in)
+	if err != nil || res.Tracker != nil {
+		return res, ctransid, err
+	}
 	c, err := start(job{UUID: o.UUID, ParentUUID: o.ParentUUID, Limits: o.Limits, Increment: parent != nil}, root, parent)
 	if err != nil {
 		return Result{}, 0, err
 	}
 	stop := context.AfterFunc(ctx, c.kill)
 	fed := make(chan error, 1)
-	go func() { fed <- feed(c.stdin, in, o.Progress) }()
+	go func() { fed <- feed(c.stdin, io.MultiReader(bytes.NewReader(begun), in), o.Progress) }()
 
 	told := make(chan error, 1)
 	var rep report
@@ -77,6 +82,7 @@ type follower struct {
 	o        Options
 	tracker  *stream.Tracker // of an increment
 	ctransid uint64
+	commands int // after the first
 }
 
 func (f *follower) follow(r io.Reader) error {
@@ -93,6 +99,7 @@ func (f *follower) follow(r io.Reader) error {
 		case f.tracker == nil:
 			err = fmt.Errorf("%s in a full stream", c.Op)
 		default:
+			f.commands++
 			err = f.tracker.Apply(c)
 		}
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -51,6 +52,8 @@ func checks(abi int) []check {
 		{"change the root directory", func() error { return unix.Chroot("/") }, []error{unix.EPERM}},
 		{"reach the network", connect, networkErrors(abi)},
 		{"get a capability back", raise, []error{unix.EPERM}},
+		{"make a subvolume in the mirror", makeSubvolume, []error{unix.EPERM}},
+		{"make a user namespace", func() error { return unix.Unshare(unix.CLONE_NEWUSER) }, []error{unix.EPERM}},
 	}
 }
 
@@ -99,6 +102,23 @@ func makeFifo(dir int, path string) error {
 		return err
 	}
 	return unix.Unlinkat(dir, path, 0)
+}
+
+// subvolumeArgs is struct btrfs_ioctl_vol_args of linux/btrfs.h.
+type subvolumeArgs struct {
+	fd   int64
+	name [4088]byte
+}
+
+const iocSubvolCreate = 1<<30 | unsafe.Sizeof(subvolumeArgs{})<<16 | 0x94<<8 | 14 // BTRFS_IOC_SUBVOL_CREATE
+
+func makeSubvolume() error {
+	var a subvolumeArgs
+	copy(a.name[:], probe)
+	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, rootFd, iocSubvolCreate, uintptr(unsafe.Pointer(&a))); errno != 0 {
+		return errno
+	}
+	return unix.Unlinkat(rootFd, probe, unix.AT_REMOVEDIR)
 }
 
 func openTo(dir int, path string) error {

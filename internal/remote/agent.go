@@ -31,6 +31,7 @@ type agent struct {
 	layout   host.Store
 	mu       sync.Mutex
 	stopCurr context.CancelCauseFunc // of the operation that is under way, or nil
+	window   *window                 // of the stream
 }
 
 // Serve is the agent: it answers one client until that closes the connection (nil),
@@ -40,13 +41,13 @@ type agent struct {
 // When the connection breaks, or ctx ends, the operation that is under way is
 // ended after the step that it is at, and Serve waits for that.
 func Serve(ctx context.Context, cfg AgentConfig, in io.Reader, out io.Writer) error {
-	a := &agent{}
+	a := &agent{window: newWindow()}
 	t := cfg.Timing.orDefault()
 	first, err := greeting(hello{Version: cfg.Version, Protocol: Protocol})
 	if err != nil {
 		return err
 	}
-	a.link = newLink(ctx, in, out, t, first, a.stopCurrent)
+	a.link = newLink(ctx, in, out, t, first, a.control)
 	err = a.serve(cfg)
 	a.fail(err)
 	for _, c := range []any{in, out} {
@@ -150,6 +151,7 @@ func (a *agent) open(cfg AgentConfig, h hello) error {
 		{"snapshots", s.Snapshots, h.Snapshots},
 		{"layout", s.Layout.String(), h.Layout},
 		{"encoding", encoding(s.Layout.UTF8), encoding(h.UTF8)},
+		{"control", s.Control, h.Control},
 	} {
 		if c.there != c.here {
 			return fmt.Errorf("%w: the agent over there serves %s %q, the configuration here says %q", ErrMismatch, c.what, c.there, c.here)
@@ -158,7 +160,10 @@ func (a *agent) open(cfg AgentConfig, h hello) error {
 	a.layout = s
 	a.store = host.Open(s, snapshot.Online)
 	if h.Look {
-		return nil // whatever else it asks for waits for the lock then
+		// Whatever else it asks for waits for the lock then. What is wrong with the
+		// store is for Look to tell.
+		_ = s.Settle()
+		return nil
 	}
 	// A missing directory is for Look to tell, with how to mend it.
 	if err := a.lock(a.ctx); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -186,6 +191,16 @@ func (a *agent) lock(ctx context.Context) error {
 	}
 	a.locked = err == nil
 	return err
+}
+
+// control takes a frame that may come at any time, and tells whether it had to be
+// expected.
+func (a *agent) control(k kind) bool {
+	if k == kindMore {
+		return a.window.widen()
+	}
+	a.stopCurrent()
+	return false
 }
 
 // stopCurrent ends the operation that is under way, if there is one.

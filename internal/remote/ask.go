@@ -3,6 +3,7 @@ package remote
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"snapmerge/internal/apply"
 	"snapmerge/internal/host"
@@ -75,6 +76,13 @@ func checkOp(s *host.Step, l tree.Layout) error {
 		_, err := l.Dir(op.Folder)
 		_, err2 := l.Dir(op.NewFolder)
 		return errors.Join(err, err2)
+	case apply.Subscribe:
+		var errs []error
+		for _, f := range slices.Concat(op.Add, op.Remove) {
+			_, err := l.Dir(f)
+			errs = append(errs, err)
+		}
+		return errors.Join(errs...)
 	case apply.Copy, apply.Rename:
 		if err := checkTarget(op.To, l); err != nil {
 			return err

@@ -72,7 +72,8 @@ func open(ctx context.Context, o Options, conn connection, r io.Reader, w io.Wri
 	c := &Client{opts: o, conn: conn}
 	first, err := greeting(hello{
 		Version: o.Version, Protocol: Protocol, Mailbox: o.Mailbox,
-		Path: o.Store.Path, Snapshots: o.Store.Snapshots, Layout: o.Store.Layout.String(), UTF8: o.Store.Layout.UTF8, Look: o.Look,
+		Path: o.Store.Path, Snapshots: o.Store.Snapshots, Layout: o.Store.Layout.String(), UTF8: o.Store.Layout.UTF8,
+		Control: o.Store.Control, Look: o.Look,
 	})
 	if err != nil {
 		conn.close(0)

@@ -37,7 +37,7 @@ func (l limit) Write(p []byte) (int, error) {
 
 // dialCut dials through a wire that is cut after so many bytes to, or from, the
 // agent, in the middle of a frame as well.
-func dialCut(t testing.TB, w *world, toAgent, fromAgent int64) (c *Client, p *pipe, sent, got func() int64, err error) {
+func dialCut(t testing.TB, w *world, toAgent, fromAgent int64) (c *Client, p *pipes, sent, got func() int64, err error) {
 	t.Helper()
 	p = newPipe(t)
 	to, from := new(atomic.Int64), new(atomic.Int64)

@@ -17,6 +17,7 @@ const (
 	kindName     kind = 'N' // client: an item of prune (a snapshot), of apply (a folder to unlock)
 	kindStep     kind = 'S' // client: an item of apply
 	kindStop     kind = 'X' // client: end the operation
+	kindMore     kind = 'M' // client: a piece of the stream was read
 	kindData     kind = 'D' // agent: a piece of the send stream
 	kindSnapshot kind = 'L' // agent: an item of look
 	kindProblem  kind = 'P' // agent: an item of look
@@ -28,7 +29,7 @@ const (
 // here does not exist.
 var limits = map[kind]uint32{
 	kindHello: 16 << 10, kindBeat: 0, kindRequest: 4 << 10, kindName: 32 << 10,
-	kindStep: 64 << 10, kindStop: 0,
+	kindStep: 64 << 10, kindStop: 0, kindMore: 0,
 	kindData: 64 << 10, kindSnapshot: 4 << 10, kindProblem: 16 << 10, kindResult: 64 << 10, kindEnd: 16 << 10,
 }
 

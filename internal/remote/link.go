@@ -25,10 +25,11 @@ type link struct {
 	fail   context.CancelCauseFunc
 	in     chan frame
 	out    chan outgoing
-	stop   func()        // agent: called when a stop comes
-	said   chan struct{} // closed when the greeting is written
-	wg     sync.WaitGroup
-	noise  noise
+	// control, of an agent, takes stop and more, and tells whether it had to be expected.
+	control func(kind) bool
+	said    chan struct{} // closed when the greeting is written
+	wg      sync.WaitGroup
+	noise   noise
 }
 
 // outgoing is what the writer shall write.
@@ -38,9 +39,9 @@ type outgoing struct {
 }
 
 // newLink starts an end. It writes first, the magic line and the hello, at once;
-// stop is nil for a client, which is told no stop.
-func newLink(ctx context.Context, r io.Reader, w io.Writer, t Timing, first []byte, stop func()) *link {
-	l := &link{timing: t, in: make(chan frame), out: make(chan outgoing), stop: stop, said: make(chan struct{})}
+// control is nil for a client, which nobody controls.
+func newLink(ctx context.Context, r io.Reader, w io.Writer, t Timing, first []byte, control func(kind) bool) *link {
+	l := &link{timing: t, in: make(chan frame), out: make(chan outgoing), control: control, said: make(chan struct{})}
 	l.ctx, l.fail = context.WithCancelCause(ctx)
 	l.wg.Add(2)
 	go func() {
@@ -75,11 +76,13 @@ func (l *link) read(r io.Reader) error {
 				return errors.New("a flood of beats, and nothing else")
 			}
 			continue
-		case f.kind == kindStop && l.stop != nil:
-			if beats++; beats > maxBeats {
-				return errors.New("a flood of stops")
+		case (f.kind == kindStop || f.kind == kindMore) && l.control != nil:
+			if l.control(f.kind) {
+				continue
 			}
-			l.stop()
+			if beats++; beats > maxBeats {
+				return fmt.Errorf("a flood of frames %q", byte(f.kind))
+			}
 			continue
 		}
 		beats = 0

@@ -27,6 +27,7 @@ type hello struct {
 	Snapshots string `json:",omitempty"`
 	Layout    string `json:",omitempty"` // "maildir++" or "fs"
 	UTF8      bool   `json:",omitempty"`
+	Control   string `json:",omitempty"`
 	Look      bool   `json:",omitempty"` // only look: do not wait for another session to end
 }
 

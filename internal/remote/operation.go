@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 
 	"snapmerge/internal/apply"
 	"snapmerge/internal/host"
+	"snapmerge/snapshot"
 )
 
 // operation carries out one request and sends its end. An error ends the
@@ -55,7 +57,7 @@ func (a *agent) do(ctx context.Context, r request, names []string, steps []host.
 	case verbLook:
 		e.Facts, err = a.look(ctx, r.Thorough)
 	case verbFreeze:
-		e.Frozen, err = a.store.Freeze(ctx, r.Snapshot)
+		e.Frozen, err = a.freeze(ctx, r.Snapshot)
 	case verbSend:
 		err = a.sendStream(ctx, r.Snapshot, r.Parent)
 	case verbApply:
@@ -64,6 +66,25 @@ func (a *agent) do(ctx context.Context, r request, names []string, steps []host.
 		err = a.store.Prune(ctx, names)
 	}
 	return e, err
+}
+
+// freeze takes a snapshot. Whoever has got hold of the key must not fill the disk
+// with what users delete, so there is an end to it.
+func (a *agent) freeze(ctx context.Context, name string) (*host.Frozen, error) {
+	all, err := os.ReadDir(a.layout.Snapshots)
+	if err != nil {
+		return nil, err
+	}
+	n := 0
+	for _, e := range all {
+		if side, _, ok := snapshot.ParseName(e.Name()); ok && side == snapshot.Online {
+			n++
+		}
+	}
+	if n >= maxFrozen {
+		return nil, fmt.Errorf("%q has %d snapshots, far more than a rotation keeps: delete those that nobody needs", a.layout.Snapshots, n)
+	}
+	return a.store.Freeze(ctx, name)
 }
 
 // names reads the request's names. What they may be is checked where they are
@@ -143,10 +164,14 @@ func (a *agent) sendStream(ctx context.Context, name, parent string) error {
 		return err
 	}
 	defer r.Close()
+	a.window.open()
 	buf := make([]byte, limits[kindData])
 	for ctx.Err() == nil {
 		n, err := r.Read(buf)
 		if n > 0 {
+			if err := a.window.use(ctx, n); err != nil {
+				return err
+			}
 			if err := a.send(kindData, buf[:n]); err != nil {
 				return err
 			}

@@ -8,6 +8,7 @@
 //	request [item...]     →
 //	                      ←     [item or data...] end
 //	stop                  →     (ends the operation that is under way)
+//	more                  →     (a piece of the stream was read, see window)
 //	beat                  ↔     (every 10 s, at any time)
 //
 // One request is under way at a time. The verbs are a closed list: look, freeze,
@@ -25,7 +26,7 @@ import "time"
 
 // Protocol is the number of what is spoken. Any change to a message raises it:
 // the two programs must agree, for fields that one does not know are refused.
-const Protocol = 1
+const Protocol = 3
 
 // magic is what both sides write first. Anything else there is a shell's
 // greeting, or no agent.
@@ -37,6 +38,7 @@ const (
 	maxStepBytes = 8 << 20 // of the steps of one request
 	maxNames     = 1000    // names of one request: of snapshots, of folders
 	maxSnapshots = 10000
+	maxFrozen    = 1000 // snapshots that there may be when another one is taken
 	maxProblems  = 1000
 	maxKeywords  = 256
 	maxText      = 1000 // bytes of a text for people

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"snapmerge/internal/pipe"
 )
 
 // safeWord is what the shell over there takes as it is.
@@ -74,7 +76,7 @@ func start(args []string) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	outR, outW, err := os.Pipe()
+	outR, outW, err := pipe.Wide()
 	if err != nil {
 		return nil, errors.Join(err, inR.Close(), inW.Close())
 	}

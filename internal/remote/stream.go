@@ -22,6 +22,7 @@ func (c *Client) Send(ctx context.Context, name, parent string) (io.ReadCloser, 
 type stream struct {
 	waiter
 	rest []byte // of the last frame
+	read int    // since the agent was last told
 	err  error  // how it ended
 }
 
@@ -36,6 +37,12 @@ func (s *stream) Read(p []byte) (int, error) {
 	n := copy(p, s.rest)
 	s.rest = s.rest[n:]
 	s.received += int64(n)
+	s.read += n
+	for ; s.read >= windowPiece && s.err == nil; s.read -= windowPiece {
+		if err := s.send(kindMore, nil); err != nil {
+			s.err = s.broken(verbSend, err)
+		}
+	}
 	return n, nil
 }
 

@@ -65,8 +65,8 @@ func (w *world) options() Options {
 	return Options{Host: "mx", SSH: "ssh", Agent: "snapmerge", Mailbox: "chris", Store: w.store, Version: "v1.2.3", Timing: short}
 }
 
-// A pipe is a connection to an agent in this process, in place of ssh.
-type pipe struct {
+// pipes are a connection to an agent in this process, in place of ssh.
+type pipes struct {
 	toAgent, fromAgent *os.File // the client's ends
 	agentIn, agentOut  io.ReadWriteCloser
 	done               chan struct{} // the agent has ended
@@ -76,7 +76,7 @@ type pipe struct {
 }
 
 // dialPipe connects to an agent that runs over two kernel pipes, as under sshd.
-func dialPipe(t testing.TB, cfg AgentConfig, o Options) (*Client, *pipe, error) {
+func dialPipe(t testing.TB, cfg AgentConfig, o Options) (*Client, *pipes, error) {
 	t.Helper()
 	p := newPipe(t)
 	go func() {
@@ -87,7 +87,7 @@ func dialPipe(t testing.TB, cfg AgentConfig, o Options) (*Client, *pipe, error) 
 	return c, p, err
 }
 
-func newPipe(t testing.TB) *pipe {
+func newPipe(t testing.TB) *pipes {
 	t.Helper()
 	inR, inW, err := os.Pipe()
 	if err != nil {
@@ -97,21 +97,21 @@ func newPipe(t testing.TB) *pipe {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &pipe{toAgent: inW, fromAgent: outR, agentIn: inR, agentOut: outW, done: make(chan struct{}), hold: make(chan struct{})}
+	return &pipes{toAgent: inW, fromAgent: outR, agentIn: inR, agentOut: outW, done: make(chan struct{}), hold: make(chan struct{})}
 }
 
 // release lets an impostor go.
-func (p *pipe) release() {
+func (p *pipes) release() {
 	close(p.hold)
 	p.close(0)
 	<-p.done
 	p.agentIn.Close()
 }
 
-func (p *pipe) said() string { return "" }
-func (p *pipe) exited() int  { return -1 }
+func (p *pipes) said() string { return "" }
+func (p *pipes) exited() int  { return -1 }
 
-func (p *pipe) close(grace time.Duration) {
+func (p *pipes) close(grace time.Duration) {
 	p.once.Do(func() {
 		p.toAgent.Close()
 		if grace > 0 {

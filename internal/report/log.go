@@ -62,6 +62,9 @@ func LogOneText(mailbox string, r *state.Record, restores []*state.Restore, st S
 	s := Sync{Mailbox: mailbox, Record: r}
 	head := fmt.Sprintf(": sync %d, %s, in %s", r.Sync, st.time(r.Started), seconds(r.Report.Seconds))
 	text := st.paint(bold, Word(mailbox)) + head + s.body(true, st)
+	for _, n := range r.Report.Notes {
+		text += "  " + st.paint(yellow, Clean(n)) + "\n"
+	}
 	for _, x := range restores {
 		text += fmt.Sprintf("restore %s, %s, by %s: %s\n", x.RestoreID, st.time(x.Started), Word(x.Who), restoredCount(x))
 		if x.Asked != "" {
@@ -105,6 +108,7 @@ func LogOneJSON(records []*state.Record, restores [][]*state.Restore) string {
 	out := []logJSON{}
 	for i, r := range records {
 		f := fullFields(r)
+		f.Notes = jsonTexts(r.Report.Notes)
 		f.addDetails(r.Report)
 		j := logJSON{Mailbox: r.Mailbox, Syncs: []*recordJSON{f}}
 		j.addRestores(restores[i])
@@ -123,8 +127,7 @@ func logDocument(list []logJSON) string {
 // fullFields are those of a record that was read as a whole.
 func fullFields(r *state.Record) *recordJSON {
 	f := summaryFields(state.Summary{Meta: r.Meta, Started: r.Started, Finished: r.Finished, Totals: r.Report.Totals})
-	f.setFailed(r)
-	f.MaxDeletions = r.Report.MaxDeletions
+	f.setWhole(r)
 	return f
 }
 

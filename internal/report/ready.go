@@ -17,7 +17,8 @@ type Ready struct {
 	Mailbox      string
 	Sides        [2]Figures
 	MaxDeletions int
-	Sync         Sync // what the next sync would do
+	Sync         Sync     // what the next sync would do
+	Dovecot      []string // settings of Dovecot that get in the way
 }
 
 // ReadyText says that a mailbox is ready, what it holds and what the next sync
@@ -57,6 +58,7 @@ func ReadyJSON(list []Ready) string {
 		Online  figures  `json:"online"`
 		Offline figures  `json:"offline"`
 		Next    syncJSON `json:"next"`
+		Dovecot []string `json:"dovecot,omitempty"`
 	}
 	doc := struct {
 		Version   int     `json:"version"`
@@ -64,7 +66,7 @@ func ReadyJSON(list []Ready) string {
 	}{1, []ready{}}
 	for _, r := range list {
 		doc.Mailboxes = append(doc.Mailboxes, ready{
-			r.Mailbox, figures(r.Sides[merge.Online]), figures(r.Sides[merge.Offline]), r.Sync.json(false),
+			r.Mailbox, figures(r.Sides[merge.Online]), figures(r.Sides[merge.Offline]), r.Sync.json(false), r.Dovecot,
 		})
 	}
 	return document(doc)

@@ -54,9 +54,11 @@ func fullRecord() *state.Record {
 	rep := state.Report{
 		Totals: state.Totals{
 			Offline: state.Counts{Placed: 1, Copied: 1, Moved: 1, Flagged: 1, Deleted: 1, Folders: 1},
-			Online:  state.Counts{Moved: 2, Expired: 3},
+			Online:  state.Counts{Moved: 2, Expired: 3, ExpiredBytes: 4_400_000},
 			Held:    2, Conflicts: 1, Raced: 1, Refused: 1, WaitingInNew: 4, ReceivedBytes: 48211, Seconds: 0.41,
 		},
+		Notes:  []string{"1 mail not expired, received in the future by this clock"},
+		Expiry: []state.Expiry{{Folder: "lists", Mails: 2, Bytes: 4_000_000, Oldest: noon.AddDate(0, -4, 0)}, {Folder: "my lists", Mails: 1, Bytes: 400_000}},
 		Met: []merge.Conflict{
 			{ID: "aaaaaaaaaaaa", Kind: merge.MoveMove, Message: "5.e"},
 			{ID: "bbbbbbbbbbbb", Kind: merge.DeletedOnline, Message: "6.f", Note: "too many deletions in one sync"},
@@ -119,6 +121,25 @@ func TestVerify(t *testing.T) {
 	good := Verified{"ann", &verify.Result{Records: 1, Snapshots: 2}, nil}
 	golden(t, "verify.txt", VerifyText(bad, Style{})+VerifyText(good, Style{}))
 	golden(t, "verify.json", VerifyJSON([]Verified{bad, good, {"bob", nil, errors.New("no such disk")}}))
+}
+
+func TestFolderRules(t *testing.T) {
+	f := &engine.Forecast{Notes: []string{"1 mail not expired yet, for max_expire is reached: the next sync goes on"}, Folders: []engine.FolderRule{
+		{Retention: merge.Retention{Folder: "INBOX", Rule: -1, KeepFlagged: true}},
+		{Retention: merge.Retention{Folder: "lists", Base: "lists", Rule: 0, Match: "lists", Keep: merge.Keep{Unit: merge.KeepMonths, N: 4}, KeepFrom: []string{"torvalds@*"},
+			Archive: [2]merge.Pattern{merge.Online: "%Y-%m", merge.Offline: "%Y"}}, Due: 3, DueBytes: 12_345, Next: noon.AddDate(0, 0, 20), Filed: [2]time.Time{noon.AddDate(0, 0, 10), noon.AddDate(0, 0, 11)}},
+		{Retention: merge.Retention{Folder: "lists/2014", Base: "lists", Rule: 0, Match: "lists"}, Due: 1, DueBytes: 99, Filed: [2]time.Time{merge.Offline: noon}},
+		{Retention: merge.Retention{Folder: evil, Rule: 1, Match: evil}, Next: noon.AddDate(0, 0, 1)},
+	}}
+	all := Rules{Mailbox: "chris", Last: fullRecord(), Now: noon, Forecast: f}
+	alone := Rules{Mailbox: "chris", Last: fullRecord(), Now: noon, Forecast: &engine.Forecast{Folders: f.Folders[:1]}, Unknown: true, Err: errors.New("no index")}
+	never, broken := Rules{Mailbox: "ann"}, Rules{Mailbox: "bob", Err: errors.New("no such disk")}
+	text := ""
+	for _, r := range []Rules{all, alone, never, broken} {
+		text += RulesText(r, Style{})
+	}
+	golden(t, "rules.txt", text)
+	golden(t, "rules.json", RulesJSON([]Rules{all, alone, never, broken}))
 }
 
 func TestSync(t *testing.T) {

@@ -133,8 +133,6 @@ func (s Status) side(side merge.Side, st Style) string {
 		text := plural(x.Snapshots, "snapshot", "snapshots") + ", the oldest of " + st.time(x.Oldest)
 		if x.AloneKnown {
 			text += ", with " + Bytes(x.Alone) + " of their own"
-		} else {
-			text += ", their own space unknown"
 		}
 		parts = append(parts, text)
 	}

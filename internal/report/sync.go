@@ -20,8 +20,15 @@ type Sync struct {
 	Stale       map[string]int
 	Interrupted int // the sync whose work this one finished, or 0
 	Stages      []engine.Stage
+	Hook        string // what became of the hook: "" if none was run, HookDone, or why it failed
 	Err         error
 }
+
+// HookDone is [Sync.Hook] where it ended well.
+const HookDone = "done"
+
+// HookFailed reports whether a hook was run and failed.
+func (s Sync) HookFailed() bool { return s.Hook != "" && s.Hook != HookDone }
 
 // Failed counts the actions that ended with an error: the next sync tries again.
 func (s Sync) Failed() int {
@@ -62,6 +69,7 @@ func (s Sync) body(verbose bool, st Style) string {
 			b.WriteString(sideLine(side, c))
 		}
 	}
+	b.WriteString(s.expiry(st))
 	line := func(code string, n int, one, many string) {
 		if n > 0 {
 			b.WriteString("  " + st.paint(code, plural(n, one, many)) + "\n")
@@ -80,6 +88,22 @@ func (s Sync) body(verbose bool, st Style) string {
 		b.WriteString(s.decided(st))
 		b.WriteString(s.actions())
 		b.WriteString(s.stages())
+	}
+	return b.String()
+}
+
+// expiry says by folder what has gone, and how far back the mail left there goes.
+func (s Sync) expiry(st Style) string {
+	var b strings.Builder
+	for _, e := range s.Record.Report.Expiry {
+		verb, left := "expired", "none is left"
+		if s.DryRun {
+			verb = "would expire"
+		}
+		if !e.Oldest.IsZero() {
+			left = "the oldest left is of " + st.time(e.Oldest)
+		}
+		b.WriteString(sideLine(merge.Online, fmt.Sprintf("%s in %s: %s, %s; %s", verb, Word(e.Folder), plural(e.Mails, "mail", "mails"), Bytes(uint64(e.Bytes)), left)))
 	}
 	return b.String()
 }
@@ -127,6 +151,9 @@ func SyncNotes(s Sync, all bool) []string {
 	}
 	if s.Record == nil {
 		return out
+	}
+	if s.HookFailed() {
+		out = append(out, "hook after: "+Clean(s.Hook))
 	}
 	for _, a := range s.Record.Report.Actions {
 		if a.Effect != state.Done {

@@ -49,9 +49,11 @@ type recordJSON struct {
 	Interrupted int               `json:"interrupted,omitempty"`
 	Stale       map[string]int    `json:"stale,omitempty"`
 	Notes       []string          `json:"notes,omitempty"`
+	Hook        string            `json:"hook,omitempty"`   // "done", or why it failed
 	Stages      []stageJSON       `json:"stages,omitempty"` // in their order; receive runs beside others
 	Started     *time.Time        `json:"started,omitempty"`
 	Finished    *time.Time        `json:"finished,omitempty"`
+	Expiry      []expiryJSON      `json:"expiry,omitempty"`
 	Actions     *[]actionJSON     `json:"actions,omitempty"`
 	Met         *[]metJSON        `json:"met,omitempty"`
 }
@@ -69,6 +71,17 @@ type counted struct {
 	Deleted int  `json:"deleted"`
 	Folders int  `json:"folders"`
 	Expired *int `json:"expired,omitempty"` // online only
+	// ExpiredBytes are online only.
+	ExpiredBytes  *int64 `json:"expired_bytes,omitempty"`
+	Subscriptions int    `json:"subscriptions,omitempty"`
+}
+
+// An expiryJSON is what was expired in a folder.
+type expiryJSON struct {
+	Folder string     `json:"folder"`
+	Mails  int        `json:"mails"`
+	Bytes  int64      `json:"bytes"`
+	Oldest *time.Time `json:"oldest"` // of the mail that is left; null: none is
 }
 
 type actionJSON struct {
@@ -120,8 +133,8 @@ func (s Sync) json(verbose bool) syncJSON {
 	}
 	r := recordFields(s.Record.Meta, s.Record.Report.Totals)
 	r.DryRun, r.Interrupted, r.Notes = s.DryRun, s.Interrupted, jsonTexts(s.Notes)
-	r.setFailed(s.Record)
-	r.MaxDeletions = s.Record.Report.MaxDeletions
+	r.Hook = jsonText(s.Hook)
+	r.setWhole(s.Record)
 	if s.DryRun {
 		r.Snapshots = map[string]string{} // they are gone again
 	}
@@ -146,16 +159,24 @@ func recordFields(m state.Meta, t state.Totals) *recordJSON {
 		WaitingInNew: t.WaitingInNew, ReceivedBytes: t.ReceivedBytes, Seconds: t.Seconds,
 		Snapshots: map[string]string{},
 	}
-	r.Online.Expired = &t.Online.Expired
+	r.Online.Expired, r.Online.ExpiredBytes = &t.Online.Expired, &t.Online.ExpiredBytes
 	for _, side := range merge.Sides {
 		r.Snapshots[side.String()] = m.Snapshots[side]
 	}
 	return r
 }
 
-func (r *recordJSON) setFailed(rec *state.Record) {
+// setWhole sets what takes more of a record than its summary.
+func (r *recordJSON) setWhole(rec *state.Record) {
 	n := Sync{Record: rec}.Failed()
-	r.Failed = &n
+	r.Failed, r.MaxDeletions = &n, rec.Report.MaxDeletions
+	for _, e := range rec.Report.Expiry {
+		j := expiryJSON{Folder: jsonText(e.Folder), Mails: e.Mails, Bytes: e.Bytes}
+		if !e.Oldest.IsZero() {
+			j.Oldest = &e.Oldest
+		}
+		r.Expiry = append(r.Expiry, j)
+	}
 }
 
 func (r *recordJSON) addDetails(rep state.Report) {
@@ -173,7 +194,7 @@ func (r *recordJSON) addDetails(rep state.Report) {
 }
 
 func count(c state.Counts) counted {
-	return counted{Placed: c.Placed, Copied: c.Copied, Moved: c.Moved, Flagged: c.Flagged, Deleted: c.Deleted, Folders: c.Folders}
+	return counted{Placed: c.Placed, Copied: c.Copied, Moved: c.Moved, Flagged: c.Flagged, Deleted: c.Deleted, Folders: c.Folders, Subscriptions: c.Subscriptions}
 }
 
 func actionOf(a state.ReportAction) actionJSON {

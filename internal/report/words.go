@@ -45,9 +45,14 @@ func counts(c state.Counts) string {
 	add(c.Moved, "moved")
 	add(c.Flagged, "flags changed")
 	add(c.Deleted, "deleted")
-	add(c.Expired, "expired")
+	if add(c.Expired, "expired"); c.ExpiredBytes > 0 {
+		parts[len(parts)-1] += " (" + Bytes(uint64(c.ExpiredBytes)) + ")"
+	}
 	if c.Folders > 0 {
 		parts = append(parts, plural(c.Folders, "folder", "folders"))
+	}
+	if c.Subscriptions > 0 {
+		parts = append(parts, plural(c.Subscriptions, "subscription", "subscriptions"))
 	}
 	return strings.Join(parts, ", ")
 }

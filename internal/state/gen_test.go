@@ -102,7 +102,8 @@ var genPending = rapid.Custom(func(t *rapid.T) Pending {
 		Undo: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Undo {
 			return Undo{"offline.3", rapid.IntRange(1, 9).Draw(t, "sync"), genTime.Draw(t, "at")}
 		}), 0, 2).Draw(t, "undo"),
-		Rules: genText.Draw(t, "rules"),
+		Rules:      genText.Draw(t, "rules"),
+		Subscribed: rapid.SliceOfN(genText, 0, 2).Draw(t, "subscribed"),
 	}
 })
 

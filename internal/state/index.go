@@ -26,13 +26,14 @@ type Index struct {
 
 const (
 	applicationID = 0x534d7267 // "SMrg": file(1) and Discard know the file by it
-	schemaVersion = 2          // PRAGMA user_version; any other means rebuild
+	schemaVersion = 3          // PRAGMA user_version; any other means rebuild
 )
 
 // schema: arrays of two are told apart by side, the number of a merge.Side.
 // file.key is NULL where it equals message, which is nearly everywhere; so its
-// index has the Pairs only. meta holds two rows, "state": Meta and Pending
-// without Pairs, as in a record, and "messages": how many each side has.
+// index has the Pairs only. meta holds three rows, "sync": Meta, and
+// "pending": Pending without Pairs, both as in a record, and "messages": how many
+// each side has.
 const schema = `
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE folder (
@@ -85,6 +86,34 @@ func Open(path string) (*Index, error) {
 	}
 	x := &Index{path: path, conn: conn}
 	if err := x.prepare(); err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("open index %q: %w", path, asRebuild(err))
+	}
+	return x, nil
+}
+
+// OpenRead opens an index that is only read. Errors: [fs.ErrNotExist] if there is
+// none, ErrRebuild, and any other where a sync that was interrupted while it wrote
+// to the index has left it unfinished.
+func OpenRead(path string) (*Index, error) {
+	st, err := os.Lstat(path)
+	if err == nil && !st.Mode().IsRegular() {
+		err = errors.New("no regular file")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open index %q: %w", path, err)
+	}
+	conn, err := sqlite.OpenConn(path, sqlite.OpenReadOnly)
+	if err != nil {
+		return nil, fmt.Errorf("open index %q: %w", path, asRebuild(err))
+	}
+	x := &Index{path: path, conn: conn}
+	app, err := x.pragma("application_id")
+	version, err2 := x.pragma("user_version")
+	if err = errors.Join(err, err2); err == nil && (app != applicationID || version != schemaVersion) {
+		err = fmt.Errorf("application %#x, version %d: %w", app, version, ErrRebuild)
+	}
+	if err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("open index %q: %w", path, asRebuild(err))
 	}

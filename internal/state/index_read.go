@@ -23,15 +23,12 @@ type Entry struct {
 }
 
 // Meta returns the sync that the index was last brought up to; zero if none.
-func (x *Index) Meta() (Meta, error) {
-	h, err := x.head()
-	return h.Meta, err
-}
+func (x *Index) Meta() (Meta, error) { return readHead[Meta](x, "sync") }
 
 // Pending returns what was pending after that sync. The cost does not depend on
 // the size of the mailbox.
 func (x *Index) Pending() (Pending, error) {
-	h, err := x.head()
+	p, err := readHead[Pending](x, "pending")
 	if err != nil {
 		return Pending{}, err
 	}
@@ -39,25 +36,21 @@ func (x *Index) Pending() (Pending, error) {
 	if err != nil {
 		return Pending{}, err
 	}
-	h.Pending.Pairs, err = x.pairs(folders)
-	return h.Pending, err
+	p.Pairs, err = x.pairs(folders)
+	return p, err
 }
 
-// head is the row "state" of the table meta.
-type head struct {
-	Meta    Meta
-	Pending Pending
-}
-
-func (x *Index) head() (h head, err error) {
-	err = sqlitex.Execute(x.conn, "SELECT value FROM meta WHERE key = 'state'", &sqlitex.ExecOptions{
+// readHead returns what a row of the table meta holds; zero if there is none.
+func readHead[T any](x *Index, key string) (v T, err error) {
+	err = sqlitex.Execute(x.conn, "SELECT value FROM meta WHERE key = ?", &sqlitex.ExecOptions{
+		Args: []any{key},
 		ResultFunc: func(s *sqlite.Stmt) error {
-			if err := codec.Decode([]byte(s.ColumnText(0)), &h); err != nil {
+			if err := codec.Decode([]byte(s.ColumnText(0)), &v); err != nil {
 				return fmt.Errorf("%w: %w", ErrRebuild, err)
 			}
 			return nil
 		}})
-	return h, x.readError(err)
+	return v, x.readError(err)
 }
 
 func (x *Index) readError(err error) error {
@@ -128,16 +121,7 @@ func (x *Index) Folders(side merge.Side) ([]tree.Folder, error) {
 }
 
 // Messages returns how many messages each side's base snapshot has.
-func (x *Index) Messages() (n [2]int, err error) {
-	err = sqlitex.Execute(x.conn, "SELECT value FROM meta WHERE key = 'messages'", &sqlitex.ExecOptions{
-		ResultFunc: func(s *sqlite.Stmt) error {
-			if err := codec.Decode([]byte(s.ColumnText(0)), &n); err != nil {
-				return fmt.Errorf("%w: %w", ErrRebuild, err)
-			}
-			return nil
-		}})
-	return n, x.readError(err)
-}
+func (x *Index) Messages() ([2]int, error) { return readHead[[2]int](x, "messages") }
 
 func (e Entry) compare(f Entry) int {
 	if c := int(e.Side) - int(f.Side); c != 0 {

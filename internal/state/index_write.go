@@ -1,6 +1,7 @@
 package state
 
 import (
+	"cmp"
 	"fmt"
 
 	"zombiezen.com/go/sqlite"
@@ -89,20 +90,15 @@ func (x *Index) write(sync int, f func() error) error {
 
 func (x *Index) setHead(m Meta, p Pending, messages [2]int) error {
 	p.Pairs = nil // they are in the table file
-	state, err := codec.Encode(head{m, p})
+	return cmp.Or(writeHead(x, "sync", m), writeHead(x, "pending", p), writeHead(x, "messages", messages))
+}
+
+func writeHead[T any](x *Index, key string, v T) error {
+	text, err := codec.Encode(v)
 	if err != nil {
 		return err
 	}
-	counts, err := codec.Encode(messages)
-	if err != nil {
-		return err
-	}
-	for key, value := range map[string][]byte{"state": state, "messages": counts} {
-		if err := x.exec("INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value", key, string(value)); err != nil {
-			return err
-		}
-	}
-	return nil
+	return x.exec("INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value", key, string(text))
 }
 
 func (x *Index) addTree(side merge.Side, t *tree.Tree, messages []string) error {

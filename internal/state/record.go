@@ -32,11 +32,21 @@ type Report struct {
 	Actions []ReportAction
 	Met     []merge.Conflict // in this sync, decided and waiting ones
 	Notes   []string         // what was not done although its time had come, and why
+	Expiry  []Expiry         // by folder
 	// Decided are the answers that the sync acted on, by conflict ID: who, when, what.
 	Decided map[string]Decided
 	// MaxDeletions is what was given for this sync alone, in place of the
 	// configuration; nil: nothing was.
 	MaxDeletions *int
+}
+
+// An Expiry says what a sync expired online from a folder. What was in archive
+// subfolders counts for their base.
+type Expiry struct {
+	Folder string
+	Mails  int
+	Bytes  int64
+	Oldest time.Time // when the oldest of the mail left there was received; zero if none is
 }
 
 // Totals are a sync's counts, under the names that "sync --json" has for them.
@@ -61,6 +71,8 @@ type Counts struct {
 	Deleted int `json:"deleted"`
 	Folders int `json:"folders"`
 	Expired int `json:"expired"` // online only
+	// Subscriptions are the folders that were subscribed or unsubscribed.
+	Subscriptions int `json:"subscriptions"`
 	// ExpiredBytes is what the expired mail took, by its length.
 	ExpiredBytes int64 `json:"expired_bytes"`
 }
@@ -111,6 +123,7 @@ type details struct {
 	Actions  []ReportAction
 	Met      []merge.Conflict
 	Notes    []string `json:",omitempty"`
+	Expiry   []Expiry `json:",omitempty"`
 	Pending  Pending
 
 	Decided      map[string]Decided `json:",omitempty"`
@@ -130,8 +143,10 @@ func WriteRecord(dir *os.File, r *Record) error {
 	if err != nil {
 		return fmt.Errorf("write %q: %w", name, err)
 	}
-	body, err := codec.Encode(details{r.Previous, r.Report.Actions, r.Report.Met, r.Report.Notes, r.Pending,
-		r.Report.Decided, r.Report.MaxDeletions})
+	body, err := codec.Encode(details{
+		Previous: r.Previous, Actions: r.Report.Actions, Met: r.Report.Met, Notes: r.Report.Notes, Expiry: r.Report.Expiry,
+		Pending: r.Pending, Decided: r.Report.Decided, MaxDeletions: r.Report.MaxDeletions,
+	})
 	if err != nil {
 		return fmt.Errorf("write %q: %w", name, err)
 	}
@@ -145,53 +160,67 @@ func WriteRecord(dir *os.File, r *Record) error {
 // ReadSummary reads the first part of the record of that sync only.
 // Errors: fs.ErrNotExist, [ErrDamaged], [ErrVersion].
 func ReadSummary(dir *os.File, sync int) (*Summary, error) {
-	s, _, err := readRecord(dir, sync, 1)
-	return s, err
+	lines, err := readLines(dir, sync, 1)
+	if err != nil {
+		return nil, err
+	}
+	return decodeSummary(lines[0], sync)
 }
 
 // ReadRecord reads the record of that sync and checks its checksum.
 // Errors: fs.ErrNotExist, [ErrDamaged], [ErrVersion].
 func ReadRecord(dir *os.File, sync int) (*Record, error) {
-	s, d, err := readRecord(dir, sync, 2)
+	lines, err := readLines(dir, sync, 2)
 	if err != nil {
 		return nil, err
 	}
+	s, err := decodeSummary(lines[0], sync)
+	if err != nil {
+		return nil, err
+	}
+	d := new(details)
+	if err := codec.Decode(lines[1], d); err != nil {
+		return nil, damagedRecord(sync, err)
+	}
 	return &Record{
 		Meta: s.Meta, Previous: d.Previous, Started: s.Started, Finished: s.Finished,
-		Report:  Report{s.Totals, d.Actions, d.Met, d.Notes, d.Decided, d.MaxDeletions},
+		Report: Report{
+			Totals: s.Totals, Actions: d.Actions, Met: d.Met, Notes: d.Notes, Expiry: d.Expiry,
+			Decided: d.Decided, MaxDeletions: d.MaxDeletions,
+		},
 		Pending: d.Pending,
 	}, nil
 }
 
-// readRecord reads the first n lines after the seal.
-func readRecord(dir *os.File, sync, n int) (s *Summary, d *details, err error) {
+// readLines reads the first n lines after the seal.
+func readLines(dir *os.File, sync, n int) ([][]byte, error) {
 	name := recordName(sync)
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("read %q: %w", name, err)
-		}
-	}()
 	f, err := open(dir, name)
 	if err != nil {
-		return nil, nil, err
+		return nil, fmt.Errorf("read %q: %w", name, err)
 	}
 	defer f.Close()
 	lines, err := unseal(bufio.NewReader(f), recordKind, n)
 	if err != nil {
-		return nil, nil, err
+		return nil, fmt.Errorf("read %q: %w", name, err)
 	}
-	s, d = new(Summary), new(details)
-	err = codec.Decode(lines[0], s)
-	if err == nil && n > 1 {
-		err = codec.Decode(lines[1], d)
-	}
+	return lines, nil
+}
+
+func decodeSummary(line []byte, sync int) (*Summary, error) {
+	s := new(Summary)
+	err := codec.Decode(line, s)
 	if err == nil && s.Sync != sync {
 		err = fmt.Errorf("it is that of sync %d", s.Sync)
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("%w: %w", ErrDamaged, err)
+		return nil, damagedRecord(sync, err)
 	}
-	return s, d, nil
+	return s, nil
+}
+
+func damagedRecord(sync int, err error) error {
+	return fmt.Errorf("read %q: %w: %w", recordName(sync), ErrDamaged, err)
 }
 
 // ListRecords returns the syncs of which the directory has a record, the newest
@@ -218,12 +247,29 @@ func ListRecords(dir *os.File) ([]int, error) {
 // and with it the errors of newer ones that are damaged. A record written by a
 // newer program is an error, never passed over.
 func NewestRecord(dir *os.File) (r *Record, damaged []error, err error) {
+	return newest(dir, ReadRecord)
+}
+
+// NewestSummary returns the first part of the newest record, as [NewestRecord]
+// does the whole. The rest is checked against its checksum only: that of a first
+// sync is long.
+func NewestSummary(dir *os.File) (s *Summary, damaged []error, err error) {
+	return newest(dir, func(dir *os.File, sync int) (*Summary, error) {
+		lines, err := readLines(dir, sync, 2)
+		if err != nil {
+			return nil, err
+		}
+		return decodeSummary(lines[0], sync)
+	})
+}
+
+func newest[T any](dir *os.File, read func(*os.File, int) (*T, error)) (r *T, damaged []error, err error) {
 	syncs, err := ListRecords(dir)
 	if err != nil {
 		return nil, nil, err
 	}
 	for _, n := range slices.Backward(syncs) {
-		r, err := ReadRecord(dir, n)
+		r, err := read(dir, n)
 		if errors.Is(err, ErrDamaged) {
 			damaged = append(damaged, err)
 			continue

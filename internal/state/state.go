@@ -79,9 +79,12 @@ type Pending struct {
 	Own   []OwnFile
 	// OwnFolders are those that the sync made: they too are not in the base snapshot.
 	OwnFolders []OwnFolder
-	Held       []Held
-	Decisions  map[string]Decided // by conflict ID: the ones still in force, "seen" included
-	Differs    []string           // messages whose bytes online are not the bytes offline
+	// Renamed are folders that the sync renamed, old name to new: the base snapshot
+	// still shows the old one.
+	Renamed   [2]map[string]string
+	Held      []Held
+	Decisions map[string]Decided // by conflict ID: the ones still in force, "seen" included
+	Differs   []string           // messages whose bytes online are not the bytes offline
 	// Refused is what in each base snapshot can not be mail: the next one is only
 	// compared with it. RefusedMore counts what the lists have no room for.
 	Refused     [2][]tree.Refused
@@ -99,6 +102,8 @@ type Pending struct {
 	// Made are the archive subfolders that syncs have made on each side, and that
 	// are removed when they have become empty.
 	Made [2][]string
+	// Subscribed are the folders that clients of both sides are subscribed to.
+	Subscribed []string `json:",omitempty"`
 	// Unfiled are messages that were to be moved, and were not.
 	Unfiled []string
 }

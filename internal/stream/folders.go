@@ -48,7 +48,7 @@ func (w *walk) folder(n *node, name string) error {
 	if err != nil {
 		return err
 	}
-	_, named := n.kids["dovecot-keywords"]
+	_, named := n.kids[w.layout.Keywords()]
 	if n.inode.touched || named {
 		f, isNow, err := w.now.Folder(name)
 		switch {

@@ -103,7 +103,7 @@ var indexDamage = []damage{
 	sqlDamage("another version", "index-damaged", "PRAGMA user_version = 77"),
 	sqlDamage("a table is gone", "index-damaged", "DROP TABLE meta"),
 	{name: "an older index", code: "index-behind", mends: true, do: func(w *world) { w.must(os.WriteFile(w.index(), w.older, 0o600)) }},
-	sqlDamage("what waits", "index-pending", `UPDATE meta SET value = replace(value, '"INBOX"', '"INBOY"') WHERE key = 'state'`),
+	sqlDamage("what waits", "index-pending", `UPDATE meta SET value = replace(value, '"INBOX"', '"INBOY"') WHERE key = 'pending'`),
 	sqlDamage("a file is left out", "index-lacks", "DELETE FROM file WHERE name = '7.g:2,S' AND side = 1"),
 	sqlDamage("a file too many", "index-extra", "INSERT INTO file SELECT side, folder, isnew, '77.z:2,', 7777777, size, mtime, ctime, '77.z', NULL FROM file LIMIT 1"),
 	sqlDamage("an inode", "index-differs", "UPDATE file SET ino = ino + 100000 WHERE name = '7.g:2,S'"),

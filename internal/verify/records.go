@@ -109,7 +109,8 @@ func countOf(actions []state.ReportAction) (out counted) {
 		}
 		seen[id] = true
 		c := &out.sides[a.Side]
-		field := map[string]*int{"place": &c.Placed, "copy": &c.Copied, "move": &c.Moved, "flag": &c.Flagged, "delete": &c.Deleted, "expire": &c.Expired}[a.Op]
+		field := map[string]*int{"place": &c.Placed, "copy": &c.Copied, "move": &c.Moved, "flag": &c.Flagged, "delete": &c.Deleted, "expire": &c.Expired,
+			"subscribe": &c.Subscriptions, "unsubscribe": &c.Subscriptions}[a.Op]
 		if field == nil {
 			field = &c.Folders
 		}
@@ -132,7 +133,7 @@ func impossible(a state.ReportAction) string {
 	switch {
 	case !slices.Contains([]state.Effect{state.Done, state.Raced, state.Failed}, a.Effect):
 		return fmt.Sprintf("effect %q", a.Effect)
-	case strings.HasSuffix(a.Op, "-folder"):
+	case strings.HasSuffix(a.Op, "-folder"), strings.HasSuffix(a.Op, "subscribe"):
 		return ""
 	case !adds && !takes && a.Op != "move" && a.Op != "flag":
 		return "there is no such action"
