@@ -29,7 +29,7 @@ func raw(k byte, n uint32, payload string) string {
 func wire(k byte, payload string) string { return raw(k, uint32(len(payload)), payload) }
 
 const (
-	helloText = `{"Version":"v1.2.3","Protocol":3}`
+	helloText = `{"Version":"v1.2.3","Protocol":1}`
 	infoText  = `{"ID":1,"UUID":"00000000-0000-0000-0000-000000000001","Otime":"2026-01-02T03:04:05Z"}`
 )
 
@@ -131,7 +131,7 @@ func TestHostileAgent(t *testing.T) {
 		{"no hello", magic + ok, "", nil, "in place of a hello"},
 		{"hello is no JSON", magic + wire('H', "{"), "", nil, "hello"},
 		{"older protocol", magic + wire('H', `{"Version":"v0.9","Protocol":0}`), "", nil,
-			"snapmerge v1.2.3 here speaks protocol 3, snapmerge v0.9 over there protocol 0: install the same version on both hosts"},
+			"snapmerge v1.2.3 here speaks protocol 1, snapmerge v0.9 over there protocol 0: install the same version on both hosts"},
 		{"newer protocol", magic + wire('H', `{"Version":"v9\u001b[31m","Protocol":9,"New":[1]}`), "", nil,
 			`snapmerge v9\x1b[31m over there protocol 9: install the same version on both hosts`},
 		{"another program", "SSH-2.0-OpenSSH_9.2\r\n", "", nil, `the far end said: "SSH-2.0-OpenSSH_9.2\r\n"`},
