@@ -24,6 +24,9 @@ func (a *app) resolve(ctx context.Context, args []string, o conflictOptions) err
 		names = nil // they are IDs
 	}
 	cfg, list, err := a.mailboxes(names)
+	if err == nil && o.now {
+		err = a.hooksAllowed(list)
+	}
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 
 	"snapmerge/internal/config"
 	"snapmerge/internal/engine"
+	"snapmerge/internal/lock"
 	"snapmerge/internal/report"
 	"snapmerge/internal/review"
 )
@@ -75,6 +76,9 @@ func setupReview(fs *pflag.FlagSet) runner {
 			return noTerminal(errors.New("review: this is no terminal"))
 		}
 		cfg, list, err := a.mailboxes(args)
+		if err == nil && o.now {
+			err = a.hooksAllowed(list)
+		}
 		if err != nil {
 			return err
 		}
@@ -107,7 +111,7 @@ func (a *app) review(ctx context.Context, cfg *config.Config, list []config.Mail
 	if err != nil {
 		return err
 	}
-	answers, changed, err := a.recordReviewed(decidedIn(list, answers), answers)
+	answers, changed, err := a.recordReviewed(ctx, decidedIn(list, answers), answers)
 	if err != nil {
 		return err
 	}
@@ -137,7 +141,9 @@ func (a *app) ask(ctx context.Context, list []config.Mailbox, items []report.Ite
 		}
 		return answers, err
 	}
+	editing.Store(true)
 	answers, err := review.Edit(ctx, items, a.again)
+	editing.Store(false)
 	if errors.Is(err, review.ErrList) {
 		err = &statusError{fmt.Errorf("review: %w", err), 2, "nothing was recorded"}
 	}
@@ -164,10 +170,30 @@ func openOf(list []config.Mailbox) review.Open {
 	}
 }
 
+// awaitHistories waits for a run that is at work, and then locks the mailboxes: a
+// person has just given all these answers.
+func (a *app) awaitHistories(ctx context.Context, list []config.Mailbox) (histories []*history, release func(), err error) {
+	for said := false; ; said = true {
+		histories, release, err = a.lockHistories(list)
+		if !errors.Is(err, lock.ErrLocked) {
+			return histories, release, err
+		}
+		release()
+		if !said {
+			a.note(err.Error() + ": the answers are recorded when it has ended; Ctrl-C gives them up")
+		}
+		select {
+		case <-ctx.Done():
+			return nil, func() {}, ctx.Err()
+		case <-time.After(time.Second):
+		}
+	}
+}
+
 // recordReviewed records answers to questions that are still the same; a sync may
 // have come in between. It returns those that it recorded, and the others.
-func (a *app) recordReviewed(list []config.Mailbox, answers []report.Item) (same, changed []report.Item, err error) {
-	histories, release, err := a.lockHistories(list)
+func (a *app) recordReviewed(ctx context.Context, list []config.Mailbox, answers []report.Item) (same, changed []report.Item, err error) {
+	histories, release, err := a.awaitHistories(ctx, list)
 	defer release()
 	if err != nil {
 		return nil, nil, err

@@ -59,7 +59,7 @@ Example:
       online  9120 mails, 641.0 MiB; unchanged since
               1 snapshot, the oldest of 2026-03-01 04:00; 3.1 GiB free
     # crontab: a file that changes at once or not at all
-    */15 * * * * cd /var/lib/node_exporter; snapmerge status --prometheus >snapmerge.new; mv snapmerge.new snapmerge.prom
+    */15 * * * * cd /var/lib/node_exporter && /usr/local/sbin/snapmerge status --prometheus >snapmerge.new; [ -s snapmerge.new ] && mv snapmerge.new snapmerge.prom
 `
 
 func setupStatus(fs *pflag.FlagSet) runner {
@@ -123,12 +123,14 @@ func (a *app) status(ctx context.Context, mb config.Mailbox, stateDir string) re
 	}
 	defer h.close()
 	s.Last = h.newest
-	s.Items, err = h.items()
-	check(err)
+	var waiting error
+	s.Items, waiting = h.items()
+	check(waiting)
 	s.Stale, err = h.stale(time.Now())
 	check(err)
 	s.Interrupted, s.Running, err = h.journal()
 	check(err)
+	s.Known = waiting == nil && err == nil
 	for _, side := range merge.Sides {
 		s.Sides[side], err = h.side(ctx, side)
 		check(err)
@@ -200,7 +202,7 @@ func (h *history) side(ctx context.Context, side merge.Side) (out report.SideSta
 			return out, fmt.Errorf("%s: %w", side, p)
 		}
 	}
-	out.Free = facts.Free
+	out.Free = &facts.Free
 	used, err := snapshot.Exclusive(pathOf(h.mb, side)) // an error: nobody knows
 	known := err == nil
 	for _, e := range facts.Snapshots {

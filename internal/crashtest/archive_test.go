@@ -160,14 +160,21 @@ func TestArchiveClash(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got := c.online.text("list", "mail"); got != home {
-		t.Errorf("list has %q", got)
+	if got := c.online.text("list/2026-02", "mail.2"); got != home {
+		t.Errorf("the first one is %q", got)
 	}
 	if got := c.online.text("list/2026-02", "mail"); got != "another mail\r\n" {
-		t.Errorf("list/2026-02 has %q", got)
+		t.Errorf("the other one is %q", got)
 	}
-	if got := c.offline.text("list", "mail"); got != home {
-		t.Errorf("home has %q", got)
+	names, err := filepath.Glob(filepath.Join(c.offline.dirOf("list"), "cur", "mail*"))
+	must(t, err)
+	if len(names) != 2 {
+		t.Errorf("home has %q", names)
+	}
+	for _, name := range names {
+		if text, err := os.ReadFile(name); err != nil || string(text) != home && string(text) != "another mail\r\n" {
+			t.Errorf("home's %s is %q, %v", name, text, err)
+		}
 	}
 }
 

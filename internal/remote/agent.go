@@ -30,6 +30,9 @@ type agent struct {
 	locked   bool
 	layout   host.Store
 	mu       sync.Mutex
+	asked    int                     // requests that have come
+	begun    int                     // operations that were begun
+	stopped  int                     // the request that was to be stopped last
 	stopCurr context.CancelCauseFunc // of the operation that is under way, or nil
 	window   *window                 // of the stream
 }
@@ -194,26 +197,46 @@ func (a *agent) lock(ctx context.Context) error {
 }
 
 // control takes a frame that may come at any time, and tells whether it had to be
-// expected.
+// expected. It is called in the order in which the frames come.
 func (a *agent) control(k kind) bool {
-	if k == kindMore {
+	switch k {
+	case kindMore:
 		return a.window.widen()
+	case kindStop:
+		a.stopAsked()
+	case kindRequest:
+		a.mu.Lock()
+		a.asked++
+		a.mu.Unlock()
 	}
-	a.stopCurrent()
 	return false
 }
 
-// stopCurrent ends the operation that is under way, if there is one.
-func (a *agent) stopCurrent() {
+// stopAsked ends the operation that was asked for last, if it has not ended. A stop
+// can come before it has begun.
+func (a *agent) stopAsked() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.stopCurr != nil {
+	a.stopped = a.asked
+	if a.stopCurr != nil && a.begun == a.asked {
 		a.stopCurr(errStopped)
 	}
 }
 
-func (a *agent) setCurrent(stop context.CancelCauseFunc) {
+// begin makes stop what ends the operation that begins.
+func (a *agent) begin(stop context.CancelCauseFunc) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.begun++
 	a.stopCurr = stop
+	if a.stopped == a.begun {
+		stop(errStopped)
+	}
+}
+
+// ended: a stop comes too late.
+func (a *agent) ended() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.stopCurr = nil
 }

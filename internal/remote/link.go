@@ -25,7 +25,8 @@ type link struct {
 	fail   context.CancelCauseFunc
 	in     chan frame
 	out    chan outgoing
-	// control, of an agent, takes stop and more, and tells whether it had to be expected.
+	// control, of an agent, takes stop and more, and tells whether it had to be
+	// expected; it is told of requests, too.
 	control func(kind) bool
 	said    chan struct{} // closed when the greeting is written
 	wg      sync.WaitGroup
@@ -64,7 +65,8 @@ func (l *link) read(r io.Reader) error {
 	if err := l.noise.readMagic(br, l.fail); err != nil {
 		return err
 	}
-	for beats := 0; ; {
+	var flood flood
+	for {
 		silence.Reset(l.timing.Silence)
 		f, err := readFrame(br)
 		silence.Stop()
@@ -72,26 +74,51 @@ func (l *link) read(r io.Reader) error {
 		case err != nil:
 			return err
 		case f.kind == kindBeat:
-			if beats++; beats > maxBeats {
-				return errors.New("a flood of beats, and nothing else")
+			if flood.add(l.timing.Silence) {
+				return errors.New("a flood of beats")
 			}
 			continue
 		case (f.kind == kindStop || f.kind == kindMore) && l.control != nil:
 			if l.control(f.kind) {
 				continue
 			}
-			if beats++; beats > maxBeats {
+			if flood.add(l.timing.Silence) {
 				return fmt.Errorf("a flood of frames %q", byte(f.kind))
 			}
 			continue
 		}
-		beats = 0
+		if f.kind == kindRequest && l.control != nil {
+			l.control(kindRequest)
+		}
 		select {
 		case l.in <- f:
 		case <-l.ctx.Done():
 			return context.Cause(l.ctx)
 		}
 	}
+}
+
+// A flood counts frames that may come at any time and do nothing.
+type flood struct {
+	n     int
+	since time.Time
+}
+
+// add counts one, and tells whether there were more than maxBeats within so long.
+func (f *flood) add(within time.Duration) bool {
+	if now := time.Now(); now.Sub(f.since) > within {
+		f.n, f.since = 0, now
+	}
+	f.n++
+	return f.n > maxBeats
+}
+
+// sendSoon sends a frame without a payload, which the other side reads at once
+// whatever it is doing: if it does not, the link ends.
+func (l *link) sendSoon(k kind) error {
+	late := time.AfterFunc(l.timing.Silence, func() { l.fail(errSilent) })
+	defer late.Stop()
+	return l.send(k, nil)
 }
 
 // write writes what send hands over, and beats. That writing fails does not end

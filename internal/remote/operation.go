@@ -21,8 +21,8 @@ func (a *agent) operation(r request) error {
 	// Before the items: a stop may come at once after them.
 	ctx, stop := context.WithCancelCause(a.ctx)
 	defer stop(nil)
-	a.setCurrent(stop)
-	defer a.setCurrent(nil)
+	a.begin(stop)
+	defer a.ended()
 	names, err := a.names(r)
 	if err != nil {
 		return a.refuse(err)
@@ -47,7 +47,7 @@ func (a *agent) operation(r request) error {
 		}
 		e = endOf(err)
 	}
-	a.setCurrent(nil)
+	a.ended()
 	return sendJSON(a.link, kindEnd, e)
 }
 

@@ -42,7 +42,7 @@ const (
 	maxProblems  = 1000
 	maxKeywords  = 256
 	maxText      = 1000 // bytes of a text for people
-	maxBeats     = 1000 // between two other frames: 180 in the longest wait, see Timing.Progress
+	maxBeats     = 1000 // and other frames that do nothing, within Timing.Silence
 	maxUnread    = 64 << 20
 )
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 )
 
 // Send implements [host.Host]. The stream ends with io.EOF only if the agent has
@@ -13,21 +14,27 @@ func (c *Client) Send(ctx context.Context, name, parent string) (io.ReadCloser, 
 	if err := c.begin(ctx, request{Verb: verbSend, Snapshot: name, Parent: parent}, nil); err != nil {
 		return nil, err
 	}
-	s := &stream{waiter: waiter{Client: c, verb: verbSend, ctx: ctx}}
+	s := &stream{waiter: waiter{Client: c, verb: verbSend}}
+	s.ctx, s.cancel = context.WithCancel(ctx)
 	c.sending = s
 	return s, nil
 }
 
-// A stream is a send stream that comes in.
+// A stream is a send stream that comes in. It may be closed while it is read.
 type stream struct {
 	waiter
-	rest []byte // of the last frame
-	read int    // since the agent was last told
-	err  error  // how it ended
+	cancel context.CancelFunc // ends a Read that waits, in order
+
+	mu   sync.Mutex // for what follows, and for who receives from the link
+	rest []byte     // of the last frame
+	read int        // since the agent was last told
+	err  error      // how it ended
 }
 
 // Read implements [io.Reader].
 func (s *stream) Read(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for len(s.rest) == 0 {
 		if s.err != nil {
 			return 0, s.err
@@ -39,7 +46,7 @@ func (s *stream) Read(p []byte) (int, error) {
 	s.received += int64(n)
 	s.read += n
 	for ; s.read >= windowPiece && s.err == nil; s.read -= windowPiece {
-		if err := s.send(kindMore, nil); err != nil {
+		if err := s.sendSoon(kindMore); err != nil {
 			s.err = s.broken(verbSend, err)
 		}
 	}
@@ -69,6 +76,9 @@ func (s *stream) fill() {
 // Close ends the stream. If it was not read to its end the agent is told to
 // stop, and what was on its way is thrown away.
 func (s *stream) Close() error {
+	s.cancel()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.err == nil && s.stopped.IsZero() {
 		if err := s.stop(); err != nil {
 			s.err = s.broken(verbSend, err)

@@ -84,7 +84,7 @@ func (w *waiter) next() (frame, error) {
 // stop tells the agent to end the operation.
 func (w *waiter) stop() error {
 	w.stopped = time.Now()
-	return w.send(kindStop, nil)
+	return w.sendSoon(kindStop)
 }
 
 // ended returns what an end frame says.

@@ -85,3 +85,56 @@ func TestWindowWidens(t *testing.T) {
 		}
 	}
 }
+
+// A stream is closed while another goroutine reads it, as when a sync is
+// interrupted: the agent is told to stop once, its answer reaches whom it is for,
+// and the session goes on.
+func TestCloseWhileRead(t *testing.T) {
+	w := newWorld(t, 0)
+	for i := range 3 {
+		w.write(t, filepath.Join("cur", mailName(i)), string(make([]byte, 1<<20)))
+	}
+	if err := snapshot.Take(w.store.Path, w.store.Snapshots, "online.1"); err != nil {
+		t.Fatal(err)
+	}
+	c := session(t, w)
+	for i := range 30 {
+		s, err := c.Send(t.Context(), "online.1", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan error, 1)
+		go func() {
+			_, err := io.Copy(io.Discard, s)
+			ended <- err
+		}()
+		time.Sleep(time.Duration(i) * 100 * time.Microsecond)
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+		<-ended
+		if err := c.Prune(t.Context(), []string{"online.7"}); err != nil {
+			t.Fatalf("round %d: %v", i, err)
+		}
+	}
+}
+
+// Frames that do nothing may come for as long as a slow stream takes, but not many
+// at a time.
+func TestFlood(t *testing.T) {
+	var f flood
+	for range 5 {
+		for range maxBeats {
+			if f.add(time.Hour) {
+				t.Fatal("a flood")
+			}
+		}
+		f.since = f.since.Add(-2 * time.Hour)
+	}
+	f = flood{}
+	for i := range maxBeats + 1 {
+		if f.add(time.Hour) != (i == maxBeats) {
+			t.Fatalf("frame %d", i)
+		}
+	}
+}

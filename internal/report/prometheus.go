@@ -50,10 +50,19 @@ func StatusPrometheus(list []Status) string {
 func (s Status) metrics(m *metrics) {
 	mb := []string{"mailbox", s.Mailbox}
 	m.add("status_ok", "Whether everything could be read, also online.", bit(s.Err == nil), mb...)
-	m.add("interrupted", "Whether the last sync was interrupted, or is at work.", bit(s.Interrupted > 0), mb...)
 	if s.Last != nil {
 		s.lastMetrics(m, mb)
 	}
+	if s.Known {
+		s.waitingMetrics(m, mb)
+	}
+	for _, side := range homeFirst {
+		s.Sides[side].metrics(m, append(mb, "side", side.String()))
+	}
+}
+
+func (s Status) waitingMetrics(m *metrics, mb []string) {
+	m.add("interrupted", "Whether the last sync was interrupted, or is at work.", bit(s.Interrupted > 0), mb...)
 	waiting := s.waiting()
 	for _, k := range merge.Kinds {
 		if k.Waits() {
@@ -61,9 +70,6 @@ func (s Status) metrics(m *metrics) {
 		}
 	}
 	m.add("decided", "Answers that the next sync acts on.", len(s.Items)-Undecided(s.Items), mb...)
-	for _, side := range homeFirst {
-		s.Sides[side].metrics(m, append(mb, "side", side.String()))
-	}
 }
 
 func (s Status) lastMetrics(m *metrics, mb []string) {
@@ -100,8 +106,8 @@ func (x SideStatus) metrics(m *metrics, labels []string) {
 	if x.AloneKnown {
 		m.add("snapshots_exclusive_bytes", "What each snapshot holds that nothing else holds, added up (btrfs quota).", x.Alone, labels...)
 	}
-	if x.Free > 0 {
-		m.add("free_bytes", "Free space of the file system.", x.Free, labels...)
+	if x.Free != nil {
+		m.add("free_bytes", "Free space of the file system.", *x.Free, labels...)
 	}
 }
 

@@ -260,14 +260,14 @@ func TestConsequence(t *testing.T) {
 func TestStatus(t *testing.T) {
 	yes, no := true, false
 	s := Status{
-		Mailbox: "chris", Last: fullRecord(), Items: items(), Stale: map[string]int{"INBOX": 2}, Interrupted: 8,
+		Mailbox: "chris", Last: fullRecord(), Items: items(), Stale: map[string]int{"INBOX": 2}, Interrupted: 8, Known: true,
 		Sides: [2]SideStatus{
-			{Changed: &no, Snapshots: 1, Oldest: noon, Free: 3 << 30},
-			{Changed: &yes, Snapshots: 21, Oldest: noon.AddDate(-1, 0, 0), Free: 1023, Alone: 5 << 20, AloneKnown: true},
+			{Changed: &no, Snapshots: 1, Oldest: noon, Free: new(uint64(3 << 30))},
+			{Changed: &yes, Snapshots: 21, Oldest: noon.AddDate(-1, 0, 0), Free: new(uint64(1023)), Alone: 5 << 20, AloneKnown: true},
 		},
 	}
 	running := s
-	running.Running, running.Items, running.Err = true, nil, errors.New("no such disk")
+	running.Running, running.Items, running.Known, running.Err = true, nil, false, errors.New("no such disk")
 	never := Status{Mailbox: "ann"}
 	golden(t, "status.txt", StatusText(s, Style{})+StatusText(running, Style{})+StatusText(never, Style{}))
 	golden(t, "status.json", StatusJSON([]Status{s, running, never}))

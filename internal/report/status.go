@@ -20,6 +20,7 @@ type Status struct {
 	Interrupted int
 	Running     bool
 	Sides       [2]SideStatus
+	Known       bool  // Items and Interrupted could be read
 	Err         error // what else there is may be incomplete
 }
 
@@ -29,7 +30,7 @@ type SideStatus struct {
 	Changed   *bool         // since its snapshot of the last sync; nil: unknown
 	Snapshots int
 	Oldest    time.Time // of the oldest snapshot, zero if there is none
-	Free      uint64    // bytes that an ordinary user can still write there
+	Free      *uint64   // bytes that an ordinary user can still write there; nil: unknown
 	// Alone is the sum of what each snapshot holds that nothing else holds: the
 	// least that deleting them all would free. Known only with quota groups.
 	Alone      uint64
@@ -136,8 +137,8 @@ func (s Status) side(side merge.Side, st Style) string {
 		}
 		parts = append(parts, text)
 	}
-	if x.Free > 0 {
-		parts = append(parts, Bytes(x.Free)+" free")
+	if x.Free != nil {
+		parts = append(parts, Bytes(*x.Free)+" free")
 	}
 	second := strings.Join(parts, "; ")
 	if first == "" || second == "" {
@@ -165,7 +166,7 @@ type sideStatusJSON struct {
 	Changed   *bool      `json:"changed"`
 	Snapshots int        `json:"snapshots"`
 	Oldest    *time.Time `json:"oldest"`
-	Free      uint64     `json:"free_bytes"`
+	Free      *uint64    `json:"free_bytes"`      // null: unknown
 	Alone     *uint64    `json:"exclusive_bytes"` // null: btrfs does not tell
 }
 
