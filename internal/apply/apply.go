@@ -64,6 +64,8 @@ type Op struct {
 	// a client's COPY or MOVE is under way: Dovecot links before it locks
 	// (maildir_copy_hardlink).
 	Links uint64
+	// NotLast: an Unlink takes one of several names, and never the last.
+	NotLast bool `json:",omitempty"`
 
 	Folder, NewFolder string // MakeFolder, RenameFolder, RemoveFolder: logical names
 

@@ -107,7 +107,7 @@ func (s *Store) removeControl(dir string) error {
 		return nil
 	}
 	d, err := openDir(s.control, dir)
-	if errors.Is(err, unix.ENOENT) {
+	if skippable(err) {
 		return nil
 	}
 	if err != nil {
@@ -223,7 +223,9 @@ func (s *Store) bringFile(d *os.File, name, mail, as string) error {
 	if old, err := readSmall(to, as); err != nil || old != nil && bytes.Equal(old, content) {
 		return err
 	}
-	_, err = s.replace(to, as, content, nil)
+	if _, err = s.replace(to, as, content, nil); errors.Is(err, unix.EISDIR) {
+		return nil // the user's own: keywords have no names there
+	}
 	return err
 }
 
@@ -237,7 +239,8 @@ func readSmall(d *os.File, name string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	if st, err := fstat(f); err != nil || !isRegular(st) || st.Size > maxControl {
+	// A file of several names can be another user's, linked here.
+	if st, err := fstat(f); err != nil || !isRegular(st) || st.Nlink != 1 || st.Size > maxControl {
 		return nil, err
 	}
 	b, err := io.ReadAll(io.LimitReader(f, maxControl))

@@ -166,7 +166,7 @@ func (r *runner) expect(from *folder, op *Op) (unix.Stat_t, error) {
 		return st, raceChanged
 	case op.Links > 0 && uint64(st.Nlink) > op.Links:
 		return st, raceLinked
-	case op.Kind == Unlink && op.Links > 1 && st.Nlink == 1:
+	case op.Kind == Unlink && op.NotLast && st.Nlink == 1:
 		// It was to lose one of several names and this is the last. A client's MOVE
 		// onto it looks like that: rename(2) of one name over another of the same
 		// file does nothing, and then the other goes.

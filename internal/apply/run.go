@@ -104,7 +104,11 @@ func (r *runner) resized() error {
 }
 
 func (r *runner) dropQuota() error {
-	err := remove(r.store.root, "maildirsize", 0)
+	dir := r.store.root
+	if r.store.control != nil {
+		dir = r.store.control // MAILBOX_LIST_PATH_TYPE_CONTROL, quota-maildir.c
+	}
+	err := remove(dir, "maildirsize", 0)
 	if errors.Is(err, unix.EISDIR) {
 		return nil // no quota file
 	}

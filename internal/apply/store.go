@@ -51,7 +51,7 @@ func Open(path, control string, l tree.Layout) (*Store, error) {
 		maxHold:     2 * time.Second,
 	}
 	if control != "" {
-		s.control, err = openRoot(control)
+		s.control, err = openControl(root, control)
 	}
 	if err == nil {
 		s.host, err = os.Hostname()
@@ -74,6 +74,26 @@ func openRoot(path string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), path), nil
 }
 
+// openControl opens the directory of the control files. It must belong to whom the
+// mail belongs to: a path that leads through another user's directories could be
+// made to lead to a third one's files.
+func openControl(root *os.File, path string) (*os.File, error) {
+	d, err := openRoot(path)
+	if err != nil {
+		return nil, err
+	}
+	mail, err := fstat(root)
+	st, err2 := fstat(d)
+	if err = errors.Join(err, err2); err == nil && st.Uid != mail.Uid {
+		err = fmt.Errorf("%q belongs to user %d, the mail to user %d", path, st.Uid, mail.Uid)
+	}
+	if err != nil {
+		d.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
 // Close closes the store's handles.
 func (s *Store) Close() error {
 	if s.control != nil {
@@ -82,8 +102,17 @@ func (s *Store) Close() error {
 	return s.root.Close()
 }
 
-// Sync makes everything done so far durable, by one syncfs(2).
-func (s *Store) Sync() error { return reflink.Syncfs(s.root) }
+// Sync makes everything done so far durable, by syncfs(2). Control files can be on
+// another file system, and go first: a keyword's letter in a name means nothing
+// without its table.
+func (s *Store) Sync() error {
+	if s.control != nil {
+		if err := reflink.Syncfs(s.control); err != nil {
+			return err
+		}
+	}
+	return reflink.Syncfs(s.root)
+}
 
 // beneath opens a path below dir, by openat2(2).
 func beneath(dir *os.File, path string, flags int) (*os.File, error) {

@@ -132,7 +132,7 @@ func (f *forecaster) names() []string {
 			}
 		}
 		for _, a := range f.rec.Report.Actions {
-			if a.Message != "" || a.Side != side || a.Effect != state.Done {
+			if a.Message != "" || a.Op == opSubscribe || a.Op == opUnsubscribe || a.Side != side || a.Effect != state.Done {
 				continue
 			}
 			delete(have, a.From)

@@ -139,6 +139,9 @@ func (r *run) fileStep(a merge.Action, f tree.File, again bool) (*step, error) {
 	s := &step{side: a.Side, action: &a, op: apply.Op{Kind: apply.Unlink, From: f}, seen: &f, again: again}
 	s.op.From.Folder = a.From
 	s.before = &s.op.From
+	// The name that an earlier step has given the file can be gone meanwhile: a
+	// client that moves it onto this one leaves this as the last.
+	s.op.NotLast = again && a.To != ""
 	if again || a.To == "" {
 		return s, nil
 	}

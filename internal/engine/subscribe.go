@@ -18,12 +18,33 @@ const (
 	opUnsubscribe = "unsubscribe"
 )
 
+// where says where a side is.
+var where = [2]string{merge.Online: "online", merge.Offline: "at home"}
+
 // subscribe brings the lists of subscribed folders in step, once the folders are.
 // It needs no journal: done twice it does nothing more, and what a killed sync has
 // done is what both sides agree on already.
+//
+// What goes wrong here does not keep the sync from being recorded, for the mail is
+// in step: the lists stay as they are, and the next sync tries again.
 func (r *run) subscribe(ctx context.Context) error {
+	err := r.mergeSubscriptions(ctx)
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	r.notes = append(r.notes, err.Error())
+	r.agreedSubscriptions = r.last.Subscribed
+	return nil
+}
+
+func (r *run) mergeSubscriptions(ctx context.Context) error {
 	s := merge.Subscriptions{Base: r.last.Subscribed, Renamed: r.renamedFolders()}
 	have := r.foldersAfter()
+	for from := range s.Renamed {
+		if have[merge.Online][from] || have[merge.Offline][from] {
+			delete(s.Renamed, from) // made anew, or not followed
+		}
+	}
 	s.Has = func(side merge.Side, folder string) bool { return have[side][folder] }
 	for _, side := range merge.Sides {
 		if r.lost[side] {
@@ -38,6 +59,13 @@ func (r *run) subscribe(ctx context.Context) error {
 		}
 	}
 	do := merge.MergeSubscriptions(s, r.policy)
+	for _, side := range merge.Sides {
+		if n := len(do[side].Remove); n > 10 && n > len(s.Base)/2 {
+			do[side].Remove = nil
+			r.notes = append(r.notes, fmt.Sprintf("%s's list of subscriptions has lost %d of %d folders: they stay subscribed %s; if that is right, unsubscribe there, too",
+				side.Other(), n, len(s.Base), where[side]))
+		}
+	}
 	after := s.Now
 	for _, side := range []merge.Side{merge.Offline, merge.Online} {
 		done, err := r.subscribeSide(ctx, side, do[side])

@@ -131,6 +131,9 @@ func (k *lookup) op(s Step) (op apply.Op, ok bool, err error) {
 	op.From.New, op.From.Name, op.From.Ino = f.New, f.Name, f.Ino
 	if !s.AnyLinks {
 		op.Links = uint64(max(1, int64(links)+s.OwnLinks))
+		// Names that the sync itself was to make do not count: between folders of
+		// different modes a copy is a file of its own.
+		op.NotLast = int64(links)+min(0, s.OwnLinks) > 1
 	}
 	return op, true, nil
 }
