@@ -37,7 +37,12 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	dir := btrfstest.Shared(t).Path
+	return worldOn(t, btrfstest.Shared(t))
+}
+
+func worldOn(t *testing.T, fs *btrfstest.FS) *world {
+	t.Helper()
+	dir := fs.Path
 	hold := merge.Hold
 	w := &world{t: t, dir: dir, stateDir: filepath.Join(dir, "state"), mb: config.Mailbox{
 		Name:    "chris",
