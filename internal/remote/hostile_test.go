@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -408,6 +409,7 @@ func FuzzFrame(f *testing.F) {
 // the layout.
 func FuzzAsk(f *testing.F) {
 	f.Add([]byte(`{"Op":{"Kind":4,"From":{"Folder":"INBOX","Name":"a:2,"},"To":{"Folder":"b","Unique":"a","Keywords":["k"]}},"Seen":{"Folder":"INBOX","Name":"a:2,"}}`), false)
+	f.Add([]byte(`{"Op":{"Kind":7,"Add":["a"],"Remove":["b/c"]}}`), true)
 	f.Add([]byte(`{"Op":{"Kind":1,"Folder":"a","NewFolder":"b","From":{"Ino":5},"Links":2}}`), true)
 	f.Fuzz(func(t *testing.T, data []byte, fs bool) {
 		l := tree.Layout{FS: fs}
@@ -423,6 +425,8 @@ func FuzzAsk(f *testing.F) {
 			folders = []string{s.Op.From.Folder, s.Seen.Folder}
 		case apply.Copy, apply.Rename:
 			folders = []string{s.Op.From.Folder, s.Seen.Folder, s.Op.To.Folder}
+		case apply.Subscribe:
+			folders = slices.Concat(s.Op.Add, s.Op.Remove)
 		}
 		for _, folder := range folders {
 			if _, err := l.Dir(folder); err != nil {

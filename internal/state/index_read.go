@@ -187,8 +187,9 @@ func (x *Index) File(side merge.Side, folder string, isNew bool, name string) (*
 	if err != nil {
 		return nil, nil // the index holds no such name
 	}
+	// The + keeps SQLite from the index of folders: a large one has 100,000 rows.
 	found, err := x.find(`(message = ?1 AND key IS NULL OR key = ?1) AND name = ?2 AND isnew = ?3
-		AND folder = (SELECT id FROM folder WHERE side = ?4 AND name = ?5)`, n.Key(), name, isNew, int64(side), folder)
+		AND +folder = (SELECT id FROM folder WHERE side = ?4 AND name = ?5)`, n.Key(), name, isNew, int64(side), folder)
 	if len(found) == 0 {
 		return nil, err
 	}
