@@ -10,9 +10,10 @@ import (
 type Subscriptions struct {
 	Base []string
 	Now  [2][]string // in their order; nil: not known, so nothing is missing there
-	// Renamed has the new names of folders that a user has renamed, on either side,
-	// and that have the new name on both sides after the sync. Dovecot's RENAME leaves
-	// subscriptions alone, and not every client sees to them.
+	// Renamed has the new names of folders that a user has renamed, on either side.
+	// Dovecot's RENAME leaves subscriptions alone, and not every client sees to them.
+	// Where a side has the old name after the sync, made anew or as the renaming could
+	// not be followed, it goes on meaning that folder.
 	Renamed map[string]string
 	// Has reports whether a side has the folder after the sync.
 	Has func(side Side, folder string) bool
@@ -21,11 +22,16 @@ type Subscriptions struct {
 // A Subscribe is what is to be done to one side's list.
 type Subscribe struct {
 	Add, Remove []string
+	// Kept would be removed, but are too many: see [MergeSubscriptions].
+	Kept []string
 }
 
 // MergeSubscriptions merges three-way, name by name. One that is new on one side
 // goes to the other as soon as that has the folder; one that is gone on one side
 // goes on the other. Folders that p skips are left as they are.
+//
+// A list that has lost more than ten names and more than half of them was hardly
+// unsubscribed by a person: a client or server has made a new one. Then none goes.
 func MergeSubscriptions(s Subscriptions, p Policy) (do [2]Subscribe) {
 	if s.Now[Online] == nil && s.Now[Offline] == nil {
 		return do
@@ -39,18 +45,23 @@ func MergeSubscriptions(s Subscriptions, p Policy) (do [2]Subscribe) {
 	}
 	for _, side := range Sides {
 		here, there := names(now[side]), names(now[side.Other()])
-		var want []string
+		var want, lost []string
 		for _, name := range now[side] {
 			if there[name] || !base[name] || p.For(name).Skip {
 				want = append(want, name)
+			} else {
+				lost = append(lost, name)
 			}
+		}
+		if len(lost) > 10 && len(lost) > len(base)/2 {
+			want, do[side].Kept = append(want, lost...), lost
 		}
 		for _, name := range now[side.Other()] {
 			if !here[name] && !base[name] && s.Has(side, name) && !p.For(name).Skip {
 				want = append(want, name)
 			}
 		}
-		do[side] = Subscribe{Add: minus(want, s.Now[side]), Remove: minus(s.Now[side], want)}
+		do[side].Add, do[side].Remove = minus(want, s.Now[side]), minus(s.Now[side], want)
 	}
 	return do
 }
@@ -75,7 +86,7 @@ func (s Subscriptions) follow(list []string) []string {
 	var out []string
 	have := map[string]bool{}
 	for _, name := range list {
-		if to, ok := s.Renamed[name]; ok {
+		if to, ok := s.Renamed[name]; ok && !s.Has(Online, name) && !s.Has(Offline, name) {
 			name = to
 		}
 		if !have[name] {

@@ -52,7 +52,7 @@ func (a *app) after(ctx context.Context, mb config.Mailbox, s *report.Sync) {
 	if err != nil {
 		s.Hook = "failed: " + err.Error()
 	}
-	if ctx.Err() != nil {
+	if ctx.Err() != nil && s.Err == nil {
 		s.Err = fmt.Errorf("after the sync, its hook: %w", ctx.Err())
 	}
 }

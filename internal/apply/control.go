@@ -81,7 +81,7 @@ func (s *Store) renameControl(from, to string) error {
 		return nil
 	}
 	src, err := openDir(s.control, path.Dir(from))
-	if errors.Is(err, unix.ENOENT) {
+	if skippable(err) {
 		return nil
 	}
 	if err != nil {
@@ -89,6 +89,9 @@ func (s *Store) renameControl(from, to string) error {
 	}
 	defer src.Close()
 	dst, err := aboveIn(s.control, to, s.control)
+	if skippable(err) {
+		return nil // the mail is renamed: something odd here must not undo that
+	}
 	if err != nil {
 		return err
 	}

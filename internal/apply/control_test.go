@@ -84,6 +84,54 @@ func TestControlElsewhere(t *testing.T) {
 	}
 }
 
+// The quota file is where the control files are.
+func TestControlQuota(t *testing.T) {
+	v := newControl(t, tree.Layout{})
+	must(t, os.WriteFile(filepath.Join(v.ctl, "maildirsize"), []byte("1S\n7 1\n"), 0o600))
+	if r := v.run(v.place(Target{Folder: "a", Unique: "2.b"}))[0]; r.Outcome != Done {
+		t.Fatalf("%+v", r)
+	}
+	if got := v.inControl("maildirsize"); got != "-" {
+		t.Errorf("it stays: %q", got)
+	}
+}
+
+// A control directory that belongs to somebody else than the mail is not the one
+// that was meant.
+func TestControlOfAnother(t *testing.T) {
+	v := newControl(t, tree.Layout{})
+	must(t, os.Chown(v.ctl, uid+1, uid))
+	s, err := Open(v.path, v.ctl, tree.Layout{Control: true})
+	if err == nil {
+		s.Close()
+		t.Error("opened")
+	}
+}
+
+// A file with a second name is not copied: it can be somebody else's.
+func TestControlHardLink(t *testing.T) {
+	v := newControl(t, tree.Layout{})
+	outside := filepath.Join(filepath.Dir(v.path), "secret")
+	must(t, os.WriteFile(outside, []byte("0 secret\n"), 0o600))
+	must(t, os.Link(outside, filepath.Join(v.ctl, "subscriptions")))
+	must(t, v.BringControl())
+	if got := v.show(); got != "" {
+		t.Errorf("copied:\n%s", got)
+	}
+}
+
+// What a user puts in the way of a copy or of a control directory stops nothing.
+func TestControlInTheWay(t *testing.T) {
+	v := newControl(t, tree.Layout{})
+	must(t, os.WriteFile(filepath.Join(v.ctl, "subscriptions"), []byte("a\n"), 0o600))
+	must(t, os.Mkdir(filepath.Join(v.path, "snapmerge-subscriptions"), 0o700))
+	must(t, v.BringControl())
+	must(t, os.WriteFile(filepath.Join(v.ctl, ".b"), nil, 0o600))
+	if r := v.run(Op{Kind: RenameFolder, Folder: "a", NewFolder: "b"})[0]; r.Outcome != Done {
+		t.Errorf("%+v", r)
+	}
+}
+
 // A folder's control directory is renamed and removed with it; what an earlier
 // folder of the new name has left there, goes.
 func TestControlFollows(t *testing.T) {

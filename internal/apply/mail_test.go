@@ -397,3 +397,17 @@ func TestUnlockedRenames(t *testing.T) {
 		t.Errorf("outcomes %v: the race was not met", count)
 	}
 }
+
+// An unlink that is to leave another name leaves the last.
+func TestNotLast(t *testing.T) {
+	v := newLive(t, tree.Layout{})
+	f := v.mail("INBOX", "cur/1.a:2,")
+	must(t, os.Link(filepath.Join(v.path, "cur/1.a:2,"), filepath.Join(v.path, "cur/1.b:2,")))
+	if r := v.run(Op{Kind: Unlink, From: f, NotLast: true})[0]; r.Outcome != Done {
+		t.Errorf("of two: %+v", r)
+	}
+	f.Name = "1.b:2,"
+	if r := v.run(Op{Kind: Unlink, From: f, NotLast: true})[0]; r.Outcome != Raced {
+		t.Errorf("the last: %+v", r)
+	}
+}

@@ -1,11 +1,16 @@
 package crashtest
 
 import (
+	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
+	"snapmerge/internal/apply"
+	"snapmerge/internal/config"
 	"snapmerge/internal/engine"
+	"snapmerge/internal/host"
 	"snapmerge/merge"
 )
 
@@ -142,4 +147,43 @@ func TestLastName(t *testing.T) {
 	must(t, err)
 	wantDid(t, res, "online delete m work raced")
 	w.wantWhere("m", [2]string{"work:S", "INBOX:S"})
+}
+
+// between is a host that lets something happen before a batch with removals.
+type between struct {
+	host.Host
+	do func()
+}
+
+func (b between) Apply(ctx context.Context, batch host.Batch, done func(int, apply.Result)) error {
+	if slices.ContainsFunc(batch.Steps, func(s host.Step) bool { return s.Op.Kind == apply.Unlink }) {
+		b.do()
+	}
+	return b.Host.Apply(ctx, batch, done)
+}
+
+// TestSecondNameHasBecomeTheLast: a mail with two names in a folder is moved by a
+// sync, which is a rename of one, and later the removal of the other. Before that a
+// client moves it back, onto the other name: that is the last one then, and stays.
+func TestSecondNameHasBecomeTheLast(t *testing.T) {
+	w := fresh(t, "work")
+	w.online.deliver("INBOX", "m", "S", 1)
+	w.sync()
+	zz := filepath.Join(w.online.dirOf("INBOX"), "cur", "zz:2,S")
+	must(t, os.Link(w.online.mustFind("INBOX", "m"), zz))
+	w.sync()
+	w.offline.move("INBOX", "m", "work")
+	res, err := engine.Sync(t.Context(), w.mb, stateDir(w.dir), engine.Options{Connect: func(ctx context.Context, mb config.Mailbox) (host.Host, error) {
+		h, err := engine.ConnectLocal(ctx, mb)
+		return between{h, func() {
+			m := w.online.mustFind("work", "m")
+			must(t, os.Rename(m, zz)) // does nothing: both are one file
+			must(t, os.Remove(m))
+		}}, err
+	}})
+	must(t, err)
+	wantDid(t, res, "online move m INBOX work done", "online move m INBOX work raced")
+	if w.online.find("INBOX", "zz") == "" {
+		t.Error("the mail is lost online")
+	}
 }

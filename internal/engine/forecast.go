@@ -87,10 +87,10 @@ type forecaster struct {
 
 func (f *forecaster) open(path string) (err error) {
 	f.folders = map[string]*FolderRule{}
-	if f.index, err = state.OpenRead(path); err != nil {
+	if f.index, err = state.OpenReadOnly(path); err != nil {
 		return err
 	}
-	if f.rows, err = state.OpenRead(path); err != nil {
+	if f.rows, err = state.OpenReadOnly(path); err != nil {
 		return err
 	}
 	for _, x := range []*state.Index{f.index, f.rows} {

@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -18,59 +20,38 @@ const (
 	opUnsubscribe = "unsubscribe"
 )
 
-// where says where a side is.
-var where = [2]string{merge.Online: "online", merge.Offline: "at home"}
-
 // subscribe brings the lists of subscribed folders in step, once the folders are.
 // It needs no journal: done twice it does nothing more, and what a killed sync has
-// done is what both sides agree on already.
-//
-// What goes wrong here does not keep the sync from being recorded, for the mail is
-// in step: the lists stay as they are, and the next sync tries again.
+// done is what both sides agree on already. What goes wrong is reported, and does
+// not keep the sync from its record: the mail is in step.
 func (r *run) subscribe(ctx context.Context) error {
-	err := r.mergeSubscriptions(ctx)
-	if err == nil || ctx.Err() != nil {
-		return err
-	}
-	r.notes = append(r.notes, err.Error())
-	r.agreedSubscriptions = r.last.Subscribed
-	return nil
-}
-
-func (r *run) mergeSubscriptions(ctx context.Context) error {
-	s := merge.Subscriptions{Base: r.last.Subscribed, Renamed: r.renamedFolders()}
 	have := r.foldersAfter()
-	for from := range s.Renamed {
-		if have[merge.Online][from] || have[merge.Offline][from] {
-			delete(s.Renamed, from) // made anew, or not followed
-		}
-	}
-	s.Has = func(side merge.Side, folder string) bool { return have[side][folder] }
+	s := merge.Subscriptions{Base: r.last.Subscribed, Renamed: r.renamedFolders(),
+		Has: func(side merge.Side, folder string) bool { return have[side][folder] }}
 	for _, side := range merge.Sides {
 		if r.lost[side] {
 			s.Base = nil
 		}
 		names, known, err := r.subscribed(side)
-		if err != nil {
-			return fmt.Errorf("%s: %w", side, err)
+		if err != nil { // of the disk
+			r.notes = append(r.notes, fmt.Sprintf("%s: %v: no subscription was changed", side, err))
+			r.agreedSubscriptions = r.last.Subscribed
+			return nil
 		}
 		if known {
 			s.Now[side] = names
 		}
 	}
 	do := merge.MergeSubscriptions(s, r.policy)
-	for _, side := range merge.Sides {
-		if n := len(do[side].Remove); n > 10 && n > len(s.Base)/2 {
-			do[side].Remove = nil
-			r.notes = append(r.notes, fmt.Sprintf("%s's list of subscriptions has lost %d of %d folders: they stay subscribed %s; if that is right, unsubscribe there, too",
-				side.Other(), n, len(s.Base), where[side]))
-		}
-	}
 	after := s.Now
 	for _, side := range []merge.Side{merge.Offline, merge.Online} {
-		done, err := r.subscribeSide(ctx, side, do[side])
-		if err != nil {
-			return fmt.Errorf("%s: subscriptions: %w", side, err)
+		if n := len(do[side].Kept); n > 0 {
+			r.notes = append(r.notes, fmt.Sprintf("the list of subscriptions has lost %d of %d folders %s: all stay subscribed on the other side; if that is right, unsubscribe there, too",
+				n, len(s.Base), where[side.Other()]))
+		}
+		done := r.subscribeSide(ctx, side, do[side])
+		if err := ctx.Err(); err != nil {
+			return err
 		}
 		after[side] = slices.DeleteFunc(slices.Clone(after[side]), func(f string) bool { return slices.Contains(done.Remove, f) })
 		after[side] = append(after[side], done.Add...)
@@ -78,6 +59,9 @@ func (r *run) mergeSubscriptions(ctx context.Context) error {
 	r.agreedSubscriptions = s.Agreed(after)
 	return nil
 }
+
+// where says where a side is.
+var where = [2]string{merge.Online: "online", merge.Offline: "at home"}
 
 func (r *run) subscribed(side merge.Side) (names []string, known bool, err error) {
 	reader, err := tree.NewReader(r.frozen[side].root, r.frozen[side].layout)
@@ -102,30 +86,44 @@ func (r *run) renamedFolders() map[string]string {
 }
 
 // subscribeSide changes one side's list, and returns what was done.
-func (r *run) subscribeSide(ctx context.Context, side merge.Side, do merge.Subscribe) (done merge.Subscribe, err error) {
+func (r *run) subscribeSide(ctx context.Context, side merge.Side, do merge.Subscribe) (done merge.Subscribe) {
 	parts := portions(do)
 	if len(parts) == 0 {
-		return done, nil
+		return done
 	}
 	b := host.Batch{Snapshot: r.meta.Snapshots[side], Sync: true}
 	for _, p := range parts {
 		b.Steps = append(b.Steps, host.Step{Op: apply.Op{Kind: apply.Subscribe, Add: p.Add, Remove: p.Remove}})
 	}
+	told := make([]bool, len(parts))
 	ended := func(i int, res apply.Result) {
+		told[i] = true
 		out := stepResult(0, res)
 		r.reportSubscribed(side, parts[i], out)
 		if out.Effect == state.Done {
 			done.Add, done.Remove = append(done.Add, parts[i].Add...), append(done.Remove, parts[i].Remove...)
 		}
 	}
-	if r.opt.DryRun {
-		for i := range parts {
-			ended(i, apply.Result{})
-		}
-		return done, nil
+	var err error
+	if !r.opt.DryRun {
+		err = r.hosts.Side[side].Apply(ctx, b, ended)
 	}
-	return done, r.hosts.Side[side].Apply(ctx, b, ended)
+	for i := range parts {
+		switch {
+		case told[i]:
+		case r.opt.DryRun:
+			ended(i, apply.Result{})
+		default:
+			ended(i, apply.Result{Outcome: apply.Failed, Err: cmp.Or(err, errNotTold)})
+		}
+	}
+	if err != nil {
+		return merge.Subscribe{} // not agreed on: what was done may not be on disk
+	}
+	return done
 }
+
+var errNotTold = errors.New("its host does not say what became of it")
 
 func (r *run) reportSubscribed(side merge.Side, do merge.Subscribe, out *state.StepResult) {
 	for _, f := range do.Add {

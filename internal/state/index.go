@@ -92,34 +92,6 @@ func Open(path string) (*Index, error) {
 	return x, nil
 }
 
-// OpenRead opens an index that is only read. Errors: [fs.ErrNotExist] if there is
-// none, ErrRebuild, and any other where a sync that was interrupted while it wrote
-// to the index has left it unfinished.
-func OpenRead(path string) (*Index, error) {
-	st, err := os.Lstat(path)
-	if err == nil && !st.Mode().IsRegular() {
-		err = errors.New("no regular file")
-	}
-	if err != nil {
-		return nil, fmt.Errorf("open index %q: %w", path, err)
-	}
-	conn, err := sqlite.OpenConn(path, sqlite.OpenReadOnly)
-	if err != nil {
-		return nil, fmt.Errorf("open index %q: %w", path, asRebuild(err))
-	}
-	x := &Index{path: path, conn: conn}
-	app, err := x.pragma("application_id")
-	version, err2 := x.pragma("user_version")
-	if err = errors.Join(err, err2); err == nil && (app != applicationID || version != schemaVersion) {
-		err = fmt.Errorf("application %#x, version %d: %w", app, version, ErrRebuild)
-	}
-	if err != nil {
-		conn.Close()
-		return nil, fmt.Errorf("open index %q: %w", path, asRebuild(err))
-	}
-	return x, nil
-}
-
 // private makes the file where it is missing: SQLite would let everybody read
 // it, and it has the headers of held mail. What is no regular file is refused.
 func private(path string) error {

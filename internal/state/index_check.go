@@ -1,6 +1,7 @@
 package state
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
@@ -9,11 +10,15 @@ import (
 )
 
 // OpenReadOnly opens the index for looking at it: nothing is made, and nothing is
-// played back that a killed run has left half. Errors: fs.ErrNotExist, and
-// [ErrRebuild] if it is not an index of this version.
+// played back that a killed run has left half: then it can not be read. Errors:
+// fs.ErrNotExist, and [ErrRebuild] if it is not an index of this version.
 func OpenReadOnly(path string) (*Index, error) {
-	if _, err := os.Lstat(path); err != nil {
-		return nil, fmt.Errorf("open index: %w", err)
+	st, err := os.Lstat(path)
+	if err == nil && !st.Mode().IsRegular() {
+		err = errors.New("no regular file")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open index %q: %w", path, err)
 	}
 	conn, err := sqlite.OpenConn(path, sqlite.OpenReadOnly)
 	if err != nil {

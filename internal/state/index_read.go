@@ -187,9 +187,7 @@ func (x *Index) File(side merge.Side, folder string, isNew bool, name string) (*
 	if err != nil {
 		return nil, nil // the index holds no such name
 	}
-	// The + keeps SQLite from the index of folders: a large one has 100,000 rows.
-	found, err := x.find(`(message = ?1 AND key IS NULL OR key = ?1) AND name = ?2 AND isnew = ?3
-		AND +folder = (SELECT id FROM folder WHERE side = ?4 AND name = ?5)`, n.Key(), name, isNew, int64(side), folder)
+	found, err := x.find(byName, n.Key(), name, isNew, int64(side), folder)
 	if len(found) == 0 {
 		return nil, err
 	}
@@ -211,6 +209,11 @@ func (x *Index) Count(side merge.Side, folder string) (n int, err error) {
 		}})
 	return n, x.readError(err)
 }
+
+// byName is the place of one file. The + keeps SQLite from the index of folders: it
+// would look at each mail of the folder, and a large one has 100,000.
+const byName = `(message = ?1 AND key IS NULL OR key = ?1) AND name = ?2 AND isnew = ?3
+	AND +folder = (SELECT id FROM folder WHERE side = ?4 AND name = ?5)`
 
 func (x *Index) find(where string, args ...any) (out []Entry, err error) {
 	folders, err := x.folders()

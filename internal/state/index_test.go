@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -352,4 +353,21 @@ func BenchmarkCommit(b *testing.B) {
 			must(b, x.Replace(s))
 		}
 	})
+}
+
+// A file is looked up by its message. By its folder it would cost as many rows as
+// that has mails, for each of them.
+func TestFileByMessage(t *testing.T) {
+	x := openIndex(t)
+	var plan []string
+	err := sqlitex.Execute(x.conn, "EXPLAIN QUERY PLAN SELECT 1 FROM file WHERE "+byName, &sqlitex.ExecOptions{
+		Args: []any{"k", "n", false, int64(0), "f"},
+		ResultFunc: func(s *sqlite.Stmt) error {
+			plan = append(plan, s.ColumnText(3))
+			return nil
+		}})
+	text := strings.Join(plan, "\n")
+	if err != nil || !strings.Contains(text, "file_message") || strings.Contains(text, "file_folder") || strings.Contains(text, "SCAN file") {
+		t.Errorf("%v\n%s", err, text)
+	}
 }
