@@ -116,13 +116,17 @@ func openRoot(d *os.File, name string) (*os.File, error) {
 
 // Seal makes the writable dir/name.part, whose root is open as root and that
 // nobody writes to any more, the read-only subvolume dir/name, received from the
-// snapshot uuid in its transaction ctransid. When it returns, all of that is on disk.
+// snapshot uuid in its transaction ctransid. When it returns, all of that is on
+// disk but the name, which is when dir is next synced: so it is for whoever writes
+// of it in dir, and syncs that. written is false if nothing was done to it since
+// [Branch] has made it.
 //
 // The order is what makes the name a proof. btrfs commits transactions one after
 // the other, but not the files' data with them: after "btrfs receive" a power cut
 // can leave a read-only subvolume with its received UUID and with empty mails
 // (measured on Linux 6.18). So syncfs comes first: when it returns, names, sizes
-// and data are on disk. Each later step belongs to a later transaction, so a cut
+// and data are on disk; what nobody wrote to was on disk when the snapshot was
+// made. Each later step but the last commits a transaction, so a cut
 // leaves name.part as it was after some step, or name with all of it. The received
 // UUID comes before the flag, as the kernel takes none from a read-only
 // subvolume; the name comes last, as the flag is what [List] and [Delete] rely
@@ -130,9 +134,9 @@ func openRoot(d *os.File, name string) (*os.File, error) {
 // Whatever cut leaves name.part, [Discard] takes it away.
 //
 // Errors: [ErrExists] if there is a name meanwhile. After an error name.part is
-// there, writable or not, or it is name although the last sync failed.
-func Seal(root *os.File, dir, name string, uuid UUID, ctransid uint64) error {
-	for _, step := range sealing(root, dir, name, uuid, ctransid) {
+// there, writable or not.
+func Seal(root *os.File, dir, name string, uuid UUID, ctransid uint64, written bool) error {
+	for _, step := range sealing(root, dir, name, uuid, ctransid, written) {
 		if err := step.do(); err != nil {
 			return fmt.Errorf("seal %q: %s: %w", filepath.Join(dir, name), step.what, err)
 		}
@@ -146,18 +150,18 @@ type step struct {
 }
 
 // sealing returns the steps of Seal.
-func sealing(root *os.File, dir, name string, uuid UUID, ctransid uint64) []step {
-	sync := func() error { return unix.Syncfs(int(root.Fd())) }
-	return []step{
-		{"look", func() error { return checkPart(root, dir, name) }},
-		// Whoever wrote it owns it, and may have opened it to others.
-		{"close it to others", func() error { return root.Chmod(0o700) }},
-		{"sync", sync},
-		{"set the received UUID", func() error { return setReceived(root, uuid, ctransid) }},
-		{"make it read-only", func() error { return setReadOnly(root) }},
-		{"rename", func() error { return renamePart(dir, name) }},
-		{"sync the name", sync},
+func sealing(root *os.File, dir, name string, uuid UUID, ctransid uint64, written bool) []step {
+	steps := []step{{"look", func() error { return checkPart(root, dir, name) }}}
+	if written {
+		steps = append(steps,
+			// Whoever wrote it owns it, and may have opened it to others.
+			step{"close it to others", func() error { return root.Chmod(0o700) }},
+			step{"sync", func() error { return unix.Syncfs(int(root.Fd())) }})
 	}
+	return append(steps,
+		step{"set the received UUID", func() error { return setReceived(root, uuid, ctransid) }},
+		step{"make it read-only", func() error { return setReadOnly(root) }},
+		step{"rename", func() error { return renamePart(dir, name) }})
 }
 
 // checkPart makes sure that root is what dir/name.part is.

@@ -83,7 +83,7 @@ func forgeMirror(t *testing.T, dir, name string) {
 		t.Fatalf("%q, %v", found, err)
 	}
 	must(t, os.Remove(found[0]))
-	must(t, snapshot.Seal(root, dir, "online.99", info.ReceivedUUID, info.Stransid))
+	must(t, snapshot.Seal(root, dir, "online.99", info.ReceivedUUID, info.Stransid, true))
 	must(t, snapshot.Delete(dir, name))
 	must(t, os.Rename(filepath.Join(dir, "online.99"), filepath.Join(dir, name)))
 }

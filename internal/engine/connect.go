@@ -35,35 +35,68 @@ type Hosts struct {
 // of its own, all joined; [lock.ErrLocked] if another run is at work. connect nil
 // is for an online side that is a path here; thorough is for [host.Host.Look].
 func OpenHosts(ctx context.Context, mb config.Mailbox, connect Connect, thorough bool) (*Hosts, error) {
+	return openHosts(ctx, mb, connect, thorough, func(*os.File) error { return nil })
+}
+
+// openHosts is OpenHosts for who has something to do at home while the other side
+// is called, which takes far longer than all of a quiet sync. meanwhile gets
+// home's snapshots directory; home is locked, and found fit.
+func openHosts(ctx context.Context, mb config.Mailbox, connect Connect, thorough bool, meanwhile func(*os.File) error) (*Hosts, error) {
 	h := &Hosts{}
-	if err := h.open(ctx, mb, connect, thorough); err != nil {
+	if err := h.open(ctx, mb, connect, thorough, meanwhile); err != nil {
 		h.Close()
 		return nil, err
 	}
 	return h, nil
 }
 
-func (h *Hosts) open(ctx context.Context, mb config.Mailbox, connect Connect, thorough bool) error {
+func (h *Hosts) open(ctx context.Context, mb config.Mailbox, connect Connect, thorough bool, meanwhile func(*os.File) error) error {
 	home := host.Open(storeOf(mb.Offline), snapshot.Offline)
 	h.Side[merge.Offline] = home
 	if err := lock(ctx, home); err != nil {
 		return err
 	}
-	if connect == nil {
-		connect = ConnectLocal
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	called := call(ctx, mb, connect)
+	unfit := h.look(ctx, mb, merge.Offline, thorough)
+	var err error
+	if unfit == nil {
+		if h.Dir, err = os.Open(mb.Offline.Snapshots); err == nil {
+			err = meanwhile(h.Dir)
+		}
+		if err != nil {
+			cancel(err)
+		}
 	}
-	online, err := connect(ctx, mb)
+	if c := <-called; c.err == nil {
+		h.Side[merge.Online] = c.host
+		_, local := c.host.(*host.Local)
+		h.Mirrored = !local
+	} else if err == nil {
+		return errors.Join(unfit, c.err)
+	}
 	if err != nil {
 		return err
 	}
-	h.Side[merge.Online] = online
-	_, local := online.(*host.Local)
-	h.Mirrored = !local
-	if err := h.look(ctx, mb, thorough); err != nil {
-		return err
+	return errors.Join(unfit, h.look(ctx, mb, merge.Online, thorough))
+}
+
+type called struct {
+	host host.Host
+	err  error
+}
+
+func call(ctx context.Context, mb config.Mailbox, connect Connect) <-chan called {
+	if connect == nil {
+		connect = ConnectLocal
 	}
-	h.Dir, err = os.Open(mb.Offline.Snapshots)
-	return err
+	out := make(chan called, 1)
+	go func() {
+		online, err := connect(ctx, mb)
+		out <- called{online, err}
+	}()
+	return out
 }
 
 func storeOf(s config.Store) host.Store {
@@ -111,23 +144,20 @@ func ConnectLocal(ctx context.Context, mb config.Mailbox) (host.Host, error) {
 	return l, lock(ctx, l)
 }
 
-func (h *Hosts) look(ctx context.Context, mb config.Mailbox, thorough bool) error {
+func (h *Hosts) look(ctx context.Context, mb config.Mailbox, side merge.Side, thorough bool) error {
+	f, err := h.Side[side].Look(ctx, thorough)
+	if err != nil {
+		return fmt.Errorf("%s: %w", side, err)
+	}
+	h.Facts[side] = f
 	var errs []error
-	for _, side := range []merge.Side{merge.Offline, merge.Online} {
-		f, err := h.Side[side].Look(ctx, thorough)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", side, err))
-			continue
-		}
-		h.Facts[side] = f
-		for i := range f.Problems {
-			p := &f.Problems[i]
-			switch {
-			case p.Subject != "snapmerge":
-				errs = append(errs, fmt.Errorf("mailbox %s: %s: %w", mb.Name, side, p))
-			case side == merge.Offline: // not root: it is said once
-				errs = append(errs, p)
-			}
+	for i := range f.Problems {
+		p := &f.Problems[i]
+		switch {
+		case p.Subject != "snapmerge":
+			errs = append(errs, fmt.Errorf("mailbox %s: %s: %w", mb.Name, side, p))
+		case side == merge.Offline: // not root: it is said once
+			errs = append(errs, p)
 		}
 	}
 	return errors.Join(errs...)

@@ -14,26 +14,32 @@ import (
 )
 
 // freeze takes both snapshots, online's first: what arrives in between is at
-// home later, never lost.
-func (r *run) freeze(ctx context.Context) error {
+// home later, never lost. Online's is on its way when home's is taken.
+func (r *run) freeze(ctx, receiving context.Context) error {
 	end := r.stage(StageFreeze)
 	r.meta = state.Meta{Mailbox: r.mb.Name, Sync: r.n}
-	var taken [2]*host.Frozen
-	for _, side := range merge.Sides {
-		name := snapshot.Name(side.String(), r.n)
-		f, err := r.hosts.Side[side].Freeze(ctx, name)
-		if err != nil {
-			return fmt.Errorf("%s: %w", side, err)
-		}
-		taken[side], r.meta.Snapshots[side] = f, name
-		r.meta.Stores[side] = storeID(r.store(side), f)
+	f, err := r.freezeSide(ctx, merge.Online)
+	if err != nil {
+		return err
 	}
-	r.begun, r.taken = taken[merge.Online].Begun, taken[merge.Online].Done
-	if err := r.findLost(); err != nil {
+	r.begun, r.taken = f.Begun, f.Done
+	r.arriving = r.receive(receiving)
+	if _, err := r.freezeSide(ctx, merge.Offline); err != nil {
 		return err
 	}
 	end()
 	return r.open(merge.Offline)
+}
+
+func (r *run) freezeSide(ctx context.Context, side merge.Side) (*host.Frozen, error) {
+	name := snapshot.Name(side.String(), r.n)
+	f, err := r.hosts.Side[side].Freeze(ctx, name)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", side, err)
+	}
+	r.meta.Snapshots[side] = name
+	r.meta.Stores[side] = storeID(r.store(side), f)
+	return f, r.findLost(side)
 }
 
 // open opens a side's new snapshot, or what was received of it.
@@ -95,30 +101,28 @@ func (r *run) late(m merge.Message) bool {
 	return false
 }
 
-// findLost looks whether both stores are the ones of the last sync, with their
-// base snapshots. If not, what is absent there was not deleted by anybody.
+// findLost looks whether a store is the one of the last sync, with its base
+// snapshot. If not, what is absent there was not deleted by anybody.
 //
 // Read by another layout or encoding, the same directories are other folders,
 // and everything would look moved or deleted: that is an error.
-func (r *run) findLost() error {
+func (r *run) findLost(side merge.Side) error {
 	if r.last.Sync == 0 {
 		return nil
 	}
-	for _, side := range merge.Sides {
-		was, is := r.last.Stores[side], r.meta.Stores[side]
-		if was.Layout != is.Layout {
-			return fmt.Errorf("%s: layout is %s in the configuration but was %s at sync %d: change it back", side, is.Layout, was.Layout, r.last.Sync)
-		}
-		switch {
-		case was.Live != is.Live:
-			r.notes = append(r.notes, fmt.Sprintf("%s is another subvolume than at sync %d (restored, or a new disk): nothing that is missing there counts as deleted", side, r.last.Sync))
-		case !r.hasBase(side):
-			r.notes = append(r.notes, fmt.Sprintf("%s has lost its snapshot of sync %d: nothing that is missing there counts as deleted", side, r.last.Sync))
-		default:
-			continue
-		}
-		r.lost[side] = true
+	was, is := r.last.Stores[side], r.meta.Stores[side]
+	if was.Layout != is.Layout {
+		return fmt.Errorf("%s: layout is %s in the configuration but was %s at sync %d: change it back", side, is.Layout, was.Layout, r.last.Sync)
 	}
+	switch {
+	case was.Live != is.Live:
+		r.notes = append(r.notes, fmt.Sprintf("%s is another subvolume than at sync %d (restored, or a new disk): nothing that is missing there counts as deleted", side, r.last.Sync))
+	case !r.hasBase(side):
+		r.notes = append(r.notes, fmt.Sprintf("%s has lost its snapshot of sync %d: nothing that is missing there counts as deleted", side, r.last.Sync))
+	default:
+		return nil
+	}
+	r.lost[side] = true
 	return nil
 }
 

@@ -19,27 +19,49 @@ import (
 	"snapmerge/tree"
 )
 
-// load reads what the last sync left, and what an interrupted one was doing.
-func (r *run) load(ctx context.Context, stateDir string) error {
-	newest, damaged, err := state.NewestSummary(r.dir)
-	if err != nil {
+// load reads what the last sync left, and what an interrupted one was doing: all
+// that can be known while online is called.
+func (r *run) load(dir *os.File, stateDir string) (err error) {
+	defer r.stage(StageLoad)()
+	r.dir = dir
+	var damaged []error
+	if r.newest, damaged, err = state.NewestSummary(dir); err != nil {
 		return err
 	}
 	for _, d := range damaged {
 		r.notes = append(r.notes, d.Error())
 	}
-	if r.decided, err = state.ReadDecisions(r.dir); err != nil {
+	if r.decided, err = state.ReadDecisions(dir); err != nil {
 		return err
 	}
-	if err := r.loadJournal(newest); err != nil {
+	if err := r.loadJournal(r.newest); err != nil {
 		return err
 	}
 	if err := r.openIndex(stateDir); err != nil {
 		return err
 	}
-	if err := r.loadState(newest, len(damaged) > 0); err != nil {
+	if fits, err := r.loadState(len(damaged) > 0); err != nil || !fits {
 		return err
 	}
+	return r.askIndex()
+}
+
+// prepare does the rest of it, when both sides are there: it makes the index anew
+// from both base snapshots if it has to, and chooses the number of this sync.
+func (r *run) prepare(ctx context.Context) error {
+	if r.last == nil {
+		if err := r.rebuildIndex(); err != nil {
+			return err
+		}
+		if err := r.askIndex(); err != nil {
+			return err
+		}
+	}
+	return r.clean(ctx)
+}
+
+// askIndex opens the index for the questions of this sync.
+func (r *run) askIndex() (err error) {
 	if err := r.index.BeginReading(); err != nil {
 		return err
 	}
@@ -47,14 +69,12 @@ func (r *run) load(ctx context.Context, stateDir string) error {
 		r.base[side] = newBase(r.index, side)
 	}
 	r.policy.LastSync = r.last.LastSync
-	if r.messages, err = r.index.Messages(); err != nil {
-		return err
-	}
 	for _, h := range r.last.Held {
 		r.heldSource[h.Message] = h.Source
 	}
 	r.ownNames = r.last.Renamed
-	return r.clean(ctx)
+	r.messages, err = r.index.Messages()
+	return err
 }
 
 // loadJournal reads the journal of a sync that did not get as far as its record.
@@ -118,31 +138,33 @@ func (r *run) fillIndex(s *state.State) error {
 // IndexPath is where a mailbox's index is.
 func IndexPath(stateDir, mailbox string) string { return filepath.Join(stateDir, mailbox+".db") }
 
-// loadState makes sure that the index is of the newest record, and takes from it
-// what is pending. Else it is made again from the two base snapshots.
-func (r *run) loadState(newest *state.Summary, damaged bool) error {
+// loadState takes what is pending from the index. It returns false if that is not
+// of the newest record.
+func (r *run) loadState(damaged bool) (fits bool, err error) {
 	meta, err := r.index.Meta()
 	if err == nil {
 		r.indexed = meta.Sync
 		// If the record of the last sync is damaged, the index may be of that sync.
-		newer := damaged && meta.Sync > 0 && (newest == nil || meta.Sync > newest.Sync)
-		if newer || newest != nil && meta == newest.Meta || newest == nil && meta.Sync == 0 {
-			r.last = &state.State{Meta: meta}
-			if r.last.Pending, err = r.index.Pending(); err == nil {
-				return nil
+		newer := damaged && meta.Sync > 0 && (r.newest == nil || meta.Sync > r.newest.Sync)
+		if newer || r.newest != nil && meta == r.newest.Meta || r.newest == nil && meta.Sync == 0 {
+			var p state.Pending
+			if p, err = r.index.Pending(); err == nil {
+				r.last = &state.State{Meta: meta, Pending: p}
+				return true, nil
 			}
 		}
 	}
-	if err != nil && !errors.Is(err, state.ErrRebuild) {
-		return err
+	if errors.Is(err, state.ErrRebuild) {
+		err = nil
 	}
-	return r.rebuildIndex(newest)
+	return false, err
 }
 
-func (r *run) rebuildIndex(newest *state.Summary) error {
+// rebuildIndex makes the index again from the two base snapshots.
+func (r *run) rebuildIndex() error {
 	s := &state.State{Trees: [2]*tree.Tree{{}, {}}}
-	if newest != nil {
-		rec, err := state.ReadRecord(r.dir, newest.Sync)
+	if r.newest != nil {
+		rec, err := state.ReadRecord(r.dir, r.newest.Sync)
 		if err != nil {
 			return err
 		}

@@ -12,19 +12,15 @@ import (
 	"snapmerge/tree"
 )
 
-// read finds out what has changed on both sides since their base snapshots. What
-// comes from another machine is received while home is looked at.
+// read finds out what has changed on both sides since their base snapshots: home
+// first, as online's is on its way meanwhile.
 func (r *run) read(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	arrival := r.receive(ctx)
-	err := r.readSide(ctx, merge.Offline)
-	if err != nil {
-		cancel()
+	if err := r.readSide(ctx, merge.Offline); err != nil {
+		return err
 	}
-	if arrived := r.arrived(<-arrival); err == nil {
-		err = arrived
-	}
+	a := <-r.arriving
+	r.arriving = nil
+	err := r.arrived(a)
 	if err == nil {
 		err = r.open(merge.Online)
 	}

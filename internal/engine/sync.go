@@ -40,7 +40,8 @@ type Options struct {
 // Stages, as Progress and Result.Stages name them.
 const (
 	StageConnect = "connect"
-	StageLoad    = "load"
+	StageLoad    = "load" // while online is called
+	StagePrepare = "prepare"
 	StageFreeze  = "snapshot"
 	StageReceive = "receive" // done and total are bytes
 	StageScan    = "read"
@@ -87,6 +88,7 @@ type run struct {
 	indexPath string
 	stages    []Stage
 
+	newest       *state.Summary                 // of the records; nil before the first sync
 	last         *state.State                   // without its trees
 	messages     [2]int                         // how many each side's base has
 	heldSource   map[string]*state.SnapshotFile // where home's copy of what waited is, by message
@@ -123,7 +125,8 @@ type run struct {
 
 	subscriptions       []state.ReportAction // what was done about them
 	agreedSubscriptions []string
-	received            int64 // bytes of the stream
+	received            int64          // bytes of the stream
+	arriving            <-chan arrival // what comes of online's snapshot
 	arrival             arrival
 	notes               []string
 }
@@ -146,14 +149,13 @@ func Sync(ctx context.Context, mb config.Mailbox, stateDir string, opt Options) 
 	r.policy.Allowed = opt.MaxDeletions
 	var err error
 	end := r.stage(StageConnect)
-	if r.hosts, err = OpenHosts(ctx, mb, opt.Connect, false); err != nil {
+	defer r.close()
+	if r.hosts, err = openHosts(ctx, mb, opt.Connect, false, func(dir *os.File) error { return r.load(dir, stateDir) }); err != nil {
 		return nil, err
 	}
-	defer r.close()
 	end()
-	r.dir = r.hosts.Dir
-	end = r.stage(StageLoad)
-	if err := r.load(ctx, stateDir); err != nil {
+	end = r.stage(StagePrepare)
+	if err := r.prepare(ctx); err != nil {
 		return nil, err
 	}
 	end()
@@ -168,11 +170,7 @@ func (r *run) stage(name string) (end func()) {
 }
 
 func (r *run) sync(ctx context.Context) (*Result, error) {
-	err := r.freeze(ctx)
-	if err == nil {
-		err = r.compare(ctx)
-	}
-	if err != nil {
+	if err := r.look(ctx); err != nil {
 		// What is not dropped now, as its disk is read-only for instance, is dropped
 		// by the next run.
 		_ = r.dropFrozen(ctx)
@@ -208,6 +206,23 @@ func (r *run) sync(ctx context.Context) (*Result, error) {
 	}
 	end()
 	return r.result(rec), nil
+}
+
+// look freezes both sides, reads them and makes the plan. What comes from another
+// machine is received meanwhile, until it is asked for; after an error it is
+// waited for, so that nothing is made any more.
+func (r *run) look(ctx context.Context) error {
+	receiving, stop := context.WithCancel(ctx)
+	defer func() {
+		stop()
+		if r.arriving != nil {
+			<-r.arriving
+		}
+	}()
+	if err := r.freeze(ctx, receiving); err != nil {
+		return err
+	}
+	return r.compare(ctx)
 }
 
 // change carries out the plan. Nothing has changed until the journal is written;
@@ -257,7 +272,9 @@ func (r *run) close() {
 	if r.index != nil {
 		r.index.Close()
 	}
-	r.hosts.Close()
+	if r.hosts != nil {
+		r.hosts.Close()
+	}
 }
 
 func (r *run) store(side merge.Side) config.Store {

@@ -52,8 +52,8 @@ type Result struct {
 }
 
 // Receive makes the mirror Dir/Name of the stream in, and closes in. When it
-// returns without an error the mirror is whole, read-only and on disk; after an
-// error there is nothing of it, and what a killed Receive has left under
+// returns without an error the mirror is whole, read-only and on disk, its name
+// when Dir is next synced ([snapshot.Seal]); after an error there is nothing of it, and what a killed Receive has left under
 // Name.part is gone too. Nobody else may receive that name meanwhile.
 //
 // Closing in must make a Read of it return, as it does with a pipe or a
@@ -86,9 +86,9 @@ func receive(ctx context.Context, o Options, in io.ReadCloser) (Result, error) {
 	if parent != nil {
 		defer parent.Close()
 	}
-	res, ctransid, err := run(ctx, o, root, parent, in)
+	res, ctransid, written, err := run(ctx, o, root, parent, in)
 	if err == nil {
-		err = snapshot.Seal(root, o.Dir, o.Name, o.UUID, ctransid)
+		err = snapshot.Seal(root, o.Dir, o.Name, o.UUID, ctransid, written)
 	}
 	if err != nil {
 		return Result{}, errors.Join(err, undo(o))

@@ -43,6 +43,14 @@ func TestPowerCut(t *testing.T) {
 		if err := <-done; err != nil {
 			t.Fatal(err)
 		}
+		home, err := os.Open(s.home)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer home.Close()
+		if err := home.Sync(); err != nil { // as who writes a record beside it does
+			t.Fatal(err)
+		}
 		s.afterCut(disk, n+1, size)
 	}
 }

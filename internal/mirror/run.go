@@ -11,15 +11,16 @@ import (
 	"snapmerge/internal/stream"
 )
 
-// run has a child carry the stream out, and follows what it did.
-func run(ctx context.Context, o Options, root, parent *os.File, in io.ReadCloser) (Result, uint64, error) {
+// run has a child carry the stream out, and follows what it did. written is false
+// if there was nothing to carry out.
+func run(ctx context.Context, o Options, root, parent *os.File, in io.ReadCloser) (res Result, ctransid uint64, written bool, err error) {
 	begun, res, ctransid, err := peek(ctx, o, in)
 	if err != nil || res.Tracker != nil {
-		return res, ctransid, err
+		return res, ctransid, false, err
 	}
 	c, err := start(job{UUID: o.UUID, ParentUUID: o.ParentUUID, Limits: o.Limits, Increment: parent != nil}, root, parent)
 	if err != nil {
-		return Result{}, 0, err
+		return Result{}, 0, false, err
 	}
 	stop := context.AfterFunc(ctx, c.kill)
 	fed := make(chan error, 1)
@@ -51,7 +52,7 @@ func run(ctx context.Context, o Options, root, parent *os.File, in io.ReadCloser
 	c.close()
 
 	err = verdict{context.Cause(ctx), followErr, rep, repErr, c.exit, fedErr, c.stderr.String()}.err()
-	return Result{f.tracker, rep.stats()}, f.ctransid, err
+	return Result{f.tracker, rep.stats()}, f.ctransid, true, err
 }
 
 // feed copies the stream to the child. Its error is one of reading: that the

@@ -80,7 +80,7 @@ func (m mirrors) receive(name, parent string, b []byte, o ReceiveOptions) ([]byt
 	if err != nil {
 		return nil, stats, errors.Join(err, snapshot.Discard(m.dir, name))
 	}
-	if err := snapshot.Seal(o.Root, m.dir, name, o.UUID, head(m.t, b).Transid); err != nil {
+	if err := snapshot.Seal(o.Root, m.dir, name, o.UUID, head(m.t, b).Transid, true); err != nil {
 		m.t.Fatal(err)
 	}
 	return applied.Bytes(), stats, nil
