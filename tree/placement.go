@@ -11,17 +11,17 @@ import (
 type Placement struct {
 	Folder   string
 	Flags    Flags
-	Keywords []string // names, sorted by their lower-case form, each once whatever its case
+	Keywords []string `json:",omitempty"` // names, sorted by their lower-case form, each once whatever its case
 	// Unnamed: the file carries keyword letters that its folder's table does not
 	// name. What they mean is unknown, so a keyword missing here is not known to
 	// have been removed.
-	Unnamed  bool
-	New      bool      // still in new/
-	Received time.Time // mtime, zero if unknown
-	Ctime    time.Time // of the side's own host, zero if unknown
+	Unnamed  bool      `json:",omitempty"`
+	New      bool      `json:",omitempty"` // still in new/
+	Received time.Time `json:",omitzero"`  // mtime, zero if unknown
+	Ctime    time.Time `json:",omitzero"`  // of the side's own host, zero if unknown
 	// Since is set in a merge base only: the sync at which mail that is older came
 	// (back) online, so that its time there begins anew. No file shows it.
-	Since time.Time
+	Since time.Time `json:",omitzero"`
 }
 
 // KeywordKey is the form under which two spellings of a keyword are one

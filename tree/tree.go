@@ -17,12 +17,12 @@ const Inbox = "INBOX"
 // A File is one message file as a snapshot shows it.
 type File struct {
 	Folder string // logical name: UTF-8, "/" between levels, "INBOX" for the root
-	New    bool   // in new/, not in cur/
+	New    bool   `json:",omitempty"` // in new/, not in cur/
 	Name   string // file name on disk, bytes
 	Ino    uint64 // stable within a store and its snapshots; btrfs never reuses one
 	Size   int64  // bytes
 	Mtime  int64  // nanoseconds since the epoch: the received date (INTERNALDATE)
-	Ctime  int64  // nanoseconds since the epoch; means something on its own host only
+	Ctime  int64  `json:",omitempty"` // nanoseconds since the epoch; means something on its own host only
 }
 
 // Dir returns the directory inside the folder that holds the file.
