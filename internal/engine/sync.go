@@ -308,7 +308,6 @@ func (r *run) compare(ctx context.Context) error {
 	if r.list, err = r.steps(); err != nil {
 		return err
 	}
-	r.ids = nil // of a first sync it is large, and nobody asks it any more
 	r.byMessage = map[string][]*step{}
 	for _, s := range r.list {
 		if s.action != nil {
