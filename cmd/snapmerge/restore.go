@@ -33,7 +33,7 @@ the mail, or the beginning of its file name.
         --since TIME    only what was there since then: 2026-02-01, or with a
                         time of day, 2026-02-01T12:00
         --into FOLDER   put all of it there instead
-        --online        put it back online as well, if online is on this machine
+        --online        put it back online as well
     -n, --dry-run       show what would be brought back and from where
 
     -c, --config FILE   the configuration (default /etc/snapmerge/snapmerge.toml)

@@ -88,7 +88,7 @@ type restorer struct {
 	rec   *state.Record // of the newest sync, nil if there was none
 	snaps []snapshot.Entry
 	old   map[string]*frozen
-	live  [2]*frozen // online's only if it is to be changed
+	live  [2]*frozen // online's only if it is to be changed; as home knows it, if it is elsewhere
 	notes []string
 }
 
@@ -109,10 +109,6 @@ func (r *restorer) close() {
 // open locks home, and online if that is to be changed: a sync takes home's lock
 // first, so the one keeps it away.
 func (r *restorer) open(ctx context.Context) (err error) {
-	if r.opt.Online && r.mb.Online.Host != "" {
-		return &Problem{Subject: r.mb.Online.Host, Text: "online is on another machine, and what runs there takes no mail",
-			Mend: "restore without --online, then move the mail into an online folder with a mail client"}
-	}
 	if r.opt.Online {
 		r.hosts, err = OpenHosts(ctx, r.mb, r.opt.Connect, false)
 	} else {
@@ -132,15 +128,14 @@ func (r *restorer) open(ctx context.Context) (err error) {
 	if err := r.checkJournal(); err != nil {
 		return err
 	}
-	for _, side := range merge.Sides {
-		if side == merge.Offline || r.opt.Online {
-			s := storeOf([2]config.Store{r.mb.Online, r.mb.Offline}[side])
-			if r.live[side], err = openLive(s); err != nil {
-				return err
-			}
-		}
+	if r.live[merge.Offline], err = openLive(storeOf(r.mb.Offline)); err != nil {
+		return err
 	}
-	return r.listSnapshots()
+	if err := r.listSnapshots(); err != nil || !r.opt.Online {
+		return err
+	}
+	r.live[merge.Online], err = r.openOnline()
+	return err
 }
 
 // openHome is OpenHosts for home alone.

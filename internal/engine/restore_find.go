@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"snapmerge/internal/state"
 	"snapmerge/merge"
@@ -155,35 +154,6 @@ func asked(left map[string]bool, message, name string) string {
 		}
 	}
 	return ""
-}
-
-// online returns what is to be put back online as well: all that home has or is
-// to have.
-func (r *restorer) online(list []*wanted) (out []*wanted, err error) {
-	for _, w := range list {
-		if w.src == nil || w.effect != "" && w.effect != state.There {
-			continue
-		}
-		o := *w
-		o.side, o.effect, o.why = merge.Online, "", ""
-		out = append(out, &o)
-	}
-	have, err := r.holdings(merge.Online, out)
-	if err != nil {
-		return nil, err
-	}
-	policy := r.mb.Policy(r.opt.Now())
-	for _, w := range out {
-		if err := have.check(w); err != nil {
-			return nil, err
-		}
-		keep := policy.For(w.to)
-		received := time.Unix(0, w.src.file.Mtime)
-		if w.effect == "" && policy.Expired(keep.Keep, received) && !(keep.KeepFlagged && w.name.Flags&tree.Flagged != 0) {
-			r.notes = append(r.notes, fmt.Sprintf("online keeps nothing so old in %q: the next sync lets %q expire again", w.to, w.message))
-		}
-	}
-	return out, nil
 }
 
 // notice says of mails that a question was about that it is no question any more.

@@ -30,9 +30,12 @@ type wanted struct {
 	name     tree.Name // as it was; its letters are worth nothing elsewhere
 	keywords []string
 	src      *source // nil: not to be read
-	effect   state.Effect
-	why      string
-	file     *tree.File
+	// Of a mail for an online side that is elsewhere: where that has it itself.
+	from   string     // one of its snapshots
+	seen   *tree.File // in there
+	effect state.Effect
+	why    string
+	file   *tree.File
 }
 
 func (w *wanted) key() string { return w.name.Key() }
@@ -222,9 +225,20 @@ func (r *restorer) knownInodes(side merge.Side) (map[uint64]string, error) {
 			out[o.File.Ino] = o.Message
 		}
 	}
+	back, err := r.restoredSince()
+	for _, m := range back {
+		if m.Side == side && m.File != nil && m.File.Ino != 0 {
+			out[m.File.Ino] = m.Message
+		}
+	}
+	return out, err
+}
+
+// restoredSince are the mails that were restored since the last sync.
+func (r *restorer) restoredSince() (out []state.Restored, err error) {
 	ids, err := state.ListRestores(r.hosts.Dir)
 	for _, id := range ids {
-		if id.Sync != r.rec.Sync {
+		if r.rec == nil || id.Sync != r.rec.Sync {
 			continue
 		}
 		back, err := state.ReadRestore(r.hosts.Dir, id)
@@ -232,11 +246,7 @@ func (r *restorer) knownInodes(side merge.Side) (map[uint64]string, error) {
 			r.notes = append(r.notes, err.Error())
 			continue
 		}
-		for _, m := range back.Mails {
-			if m.Side == side && m.File != nil {
-				out[m.File.Ino] = m.Message
-			}
-		}
+		out = append(out, back.Mails...)
 	}
 	return out, err
 }

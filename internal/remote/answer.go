@@ -157,11 +157,14 @@ func checkResult(s host.Step, w result) (apply.Result, error) {
 		return apply.Result{File: tree.File{Folder: s.Op.Folder}}, nil
 	case apply.RenameFolder:
 		return apply.Result{File: tree.File{Folder: s.Op.NewFolder, Ino: ino}}, nil
-	case apply.Copy, apply.Rename:
+	case apply.Copy, apply.Rename, apply.Place:
 		if err := checkMade(s.Op.To, w); err != nil {
 			return apply.Result{}, err
 		}
 		f := s.Op.From
+		if s.Op.Kind == apply.Place {
+			f, ino = tree.File{Size: s.Op.Size, Mtime: s.Op.Mtime}, 0
+		}
 		return apply.Result{Missing: w.Missing, File: tree.File{
 			Folder: s.Op.To.Folder, Name: w.Name, Ino: ino, Size: f.Size, Mtime: f.Mtime,
 		}}, nil

@@ -49,9 +49,8 @@ func (r request) check() error {
 	return nil
 }
 
-// checkStep refuses a step that can not be meant. What an online store is told
-// to do needs no file of the home's, so there is no Place; and inode numbers of
-// home mean nothing here, so the file comes from the snapshot.
+// checkStep refuses a step that can not be meant. Inode numbers of home mean
+// nothing here, so the file comes from the snapshot; that of a Place comes with it.
 func checkStep(s *host.Step, l tree.Layout) error {
 	if err := checkOp(s, l); err != nil {
 		return fmt.Errorf("step %v: %w", s.Op.Kind, err)
@@ -83,6 +82,11 @@ func checkOp(s *host.Step, l tree.Layout) error {
 			errs = append(errs, err)
 		}
 		return errors.Join(errs...)
+	case apply.Place:
+		if s.Seen != nil || op.Size < 0 || op.Size > maxMail {
+			return fmt.Errorf("%d bytes, at most %d", op.Size, int64(maxMail))
+		}
+		return checkTarget(op.To, l)
 	case apply.Copy, apply.Rename:
 		if err := checkTarget(op.To, l); err != nil {
 			return err

@@ -117,6 +117,9 @@ func TestCut(t *testing.T) {
 			t.Errorf("%s in the end: %v", v.name, err)
 		}
 	}
+	if n := w.placed(t); n != maxPlaces+6 {
+		t.Errorf("%d mails were placed in the end", n)
+	}
 }
 
 func cutOnce(t *testing.T, w *world, v verb, toAgent, fromAgent int64) {
@@ -142,5 +145,6 @@ func cutOnce(t *testing.T, w *world, v verb, toAgent, fromAgent int64) {
 		t.Errorf("%s, cut after %d, %d: took %v", v.name, toAgent, fromAgent, d)
 	}
 	w.unlocked(t)
+	w.placed(t)
 	goleak.VerifyNone(t, ignore)
 }

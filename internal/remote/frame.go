@@ -18,7 +18,7 @@ const (
 	kindStep     kind = 'S' // client: an item of apply
 	kindStop     kind = 'X' // client: end the operation
 	kindMore     kind = 'M' // client: a piece of the stream was read
-	kindData     kind = 'D' // agent: a piece of the send stream
+	kindData     kind = 'D' // agent: a piece of the send stream; client: of a mail to be placed
 	kindSnapshot kind = 'L' // agent: an item of look
 	kindProblem  kind = 'P' // agent: an item of look
 	kindResult   kind = 'R' // agent: an item of apply

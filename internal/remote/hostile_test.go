@@ -307,7 +307,16 @@ func TestHostileClient(t *testing.T) {
 		"too many steps":      {hi + wire('Q', `{"Verb":"apply","Steps":1000000000}`), "at most 1000 and 1000"},
 		"negative":            {hi + wire('Q', `{"Verb":"prune","Names":-1}`), "at most"},
 		"steps for prune":     {hi + wire('Q', `{"Verb":"prune","Steps":1}`), "at most"},
-		"place":               {hi + s(`{"Kind":2,"To":{"Folder":"INBOX","Unique":"a"}}`, seen), "place: is not done over a connection"},
+		"place what was seen": {hi + s(`{"Kind":2,"To":{"Folder":"INBOX","Unique":"a"}}`, seen), "place: "},
+		"place too much":      {hi + s(`{"Kind":2,"Size":4294967297,"To":{"Folder":"INBOX","Unique":"a"}}`, "null"), "at most"},
+		"place less":          {hi + s(`{"Kind":2,"Size":-1,"To":{"Folder":"INBOX","Unique":"a"}}`, "null"), "at most"},
+		"place above":         {hi + s(`{"Kind":2,"Size":1,"To":{"Folder":"INBOX","Unique":"a/../b"}}`, "null"), "slash"},
+		"too much mail":       {hi + s(`{"Kind":2,"Size":2,"To":{"Folder":"INBOX","Unique":"a"}}`, "null") + wire('D', "abc"), "2 bytes of a mail are due"},
+		"no mail":             {hi + s(`{"Kind":2,"Size":2,"To":{"Folder":"INBOX","Unique":"a"}}`, "null") + wire('D', ""), "2 bytes of a mail are due"},
+		"half a mail":         {hi + s(`{"Kind":2,"Size":2,"To":{"Folder":"INBOX","Unique":"a"}}`, "null") + wire('D', "a") + wire('Q', `{"Verb":"look"}`), "1 bytes of a mail are due"},
+		"mail that is empty":  {hi + s(`{"Kind":2,"To":{"Folder":"INBOX","Unique":"a"}}`, "null") + wire('D', "a"), "where 'Q' is due"},
+		"too many mails": {hi + wire('Q', `{"Verb":"apply","Steps":1000}`) +
+			strings.Repeat(wire('S', `{"Op":{"Kind":2,"To":{"Folder":"INBOX","Unique":"a"}},"Seen":null}`), 1000), "more than 64 mails"},
 		"unknown kind":        {hi + s(`{"Kind":99}`, seen), "is not done over a connection"},
 		"no file seen":        {hi + s(`{"Kind":5,"From":{"Folder":"INBOX","Name":"a:2,","Ino":5}}`, "null"), "does not say where"},
 		"slash in a name":     {hi + s(`{"Kind":5,"From":{"Folder":"INBOX"}}`, `{"Folder":"INBOX","Name":"x/../../etc/passwd"}`), "slash"},
@@ -425,6 +434,8 @@ func FuzzAsk(f *testing.F) {
 			folders = []string{s.Op.From.Folder, s.Seen.Folder}
 		case apply.Copy, apply.Rename:
 			folders = []string{s.Op.From.Folder, s.Seen.Folder, s.Op.To.Folder}
+		case apply.Place:
+			folders = []string{s.Op.To.Folder}
 		case apply.Subscribe:
 			folders = slices.Concat(s.Op.Add, s.Op.Remove)
 		}
@@ -433,7 +444,7 @@ func FuzzAsk(f *testing.F) {
 				t.Fatalf("%+v: %v", s, err)
 			}
 		}
-		if s.Op.Kind == apply.Place || s.Op.From.Ino != 0 || s.Op.Links != 0 {
+		if s.Op.Size > maxMail && s.Op.Kind == apply.Place || s.Op.From.Ino != 0 || s.Op.Links != 0 {
 			t.Fatalf("%+v", s)
 		}
 		if r, err := decode[request](frame{kindRequest, data}, kindRequest); err == nil && r.check() == nil && (r.Names > maxNames || r.Steps > maxSteps) {

@@ -27,12 +27,14 @@ func (a *agent) operation(r request) error {
 	if err != nil {
 		return a.refuse(err)
 	}
-	steps, err := a.steps(r)
+	spool := &spool{dir: a.layout.Snapshots}
+	defer spool.close()
+	steps, err := a.steps(r, spool)
 	if err != nil {
 		return a.refuse(err)
 	}
 	var e end
-	if r.Verb != verbLook {
+	if err = spool.err; err == nil && r.Verb != verbLook {
 		err = a.lock(ctx)
 	}
 	if err == nil {
@@ -111,7 +113,7 @@ func (a *agent) names(r request) ([]string, error) {
 	return names, nil
 }
 
-func (a *agent) steps(r request) ([]host.Step, error) {
+func (a *agent) steps(r request, spool *spool) ([]host.Step, error) {
 	var steps []host.Step
 	total := 0
 	for range r.Steps {
@@ -125,6 +127,9 @@ func (a *agent) steps(r request) ([]host.Step, error) {
 		s, err := decode[host.Step](f, kindStep)
 		if err == nil {
 			err = checkStep(&s, a.layout.Layout)
+		}
+		if err == nil && s.Op.Kind == apply.Place {
+			s.Op.Source, err = a.mail(spool, s.Op.Size)
 		}
 		if err != nil {
 			return nil, err

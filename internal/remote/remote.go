@@ -11,6 +11,9 @@
 //	more                  →     (a piece of the stream was read, see window)
 //	beat                  ↔     (every 10 s, at any time)
 //
+// An item that is to place a mail has the mail's bytes behind it, in data frames.
+// They go into a file without a name: only a whole mail gets one.
+//
 // One request is under way at a time. The verbs are a closed list: look, freeze,
 // send, apply, prune. No string of the client becomes a path or goes to a shell:
 // the store's paths are the agent's own.
@@ -36,6 +39,8 @@ const magic = "snapmerge agent protocol\n"
 const (
 	maxSteps     = 1000    // of one apply request; the client makes several of a larger batch
 	maxStepBytes = 8 << 20 // of the steps of one request
+	maxPlaces    = 64      // of them Places: each has a file open until it is done
+	maxMail      = 4 << 30 // bytes of one mail that is placed
 	maxNames     = 1000    // names of one request: of snapshots, of folders
 	maxSnapshots = 10000
 	maxFrozen    = 1000 // snapshots that there may be when another one is taken

@@ -126,8 +126,8 @@ func TestFarErrors(t *testing.T) {
 	if !errors.Is(err, snapshot.ErrNotExist) || !strings.HasPrefix(err.Error(), `online "mx": send: `) {
 		t.Error(err)
 	}
-	err = c.Apply(context.Background(), host.Batch{Steps: []host.Step{{Op: apply.Op{Kind: apply.Place}}}}, nil)
-	if err == nil || !strings.Contains(err.Error(), "place: is not done over a connection") {
+	err = c.Apply(context.Background(), host.Batch{Steps: []host.Step{{Op: apply.Op{Kind: 99}}}}, nil)
+	if err == nil || !strings.Contains(err.Error(), "is not done over a connection") {
 		t.Error(err)
 	}
 	if _, err := c.Look(context.Background(), false); err != nil {

@@ -216,6 +216,7 @@ func TestAgentKilled(t *testing.T) {
 			t.Errorf("%s in the end: %v", v.name, err)
 		}
 	}
+	w.placed(t)
 	c.Close()
 	goleak.VerifyNone(t, ignore)
 }

@@ -10,10 +10,11 @@ import (
 	"snapmerge/internal/host"
 )
 
-// An item is a frame that follows a request.
+// An item is a frame that follows a request, and for a Place the mail.
 type item struct {
 	kind    kind
 	payload []byte
+	mail    *apply.Op
 }
 
 // begin starts an operation. Frames that nobody has asked for end the session.
@@ -33,6 +34,9 @@ func (c *Client) begin(ctx context.Context, r request, items []item) error {
 	for _, i := range items {
 		if err == nil {
 			err = c.send(i.kind, i.payload)
+		}
+		if err == nil && i.mail != nil {
+			err = c.sendMail(ctx, *i.mail)
 		}
 	}
 	if err == nil {
@@ -166,7 +170,7 @@ func (c *Client) eachNames(names []string, do func(request, []item) error) error
 			if err != nil {
 				return err
 			}
-			items = append(items, item{kindName, b})
+			items = append(items, item{kind: kindName, payload: b})
 		}
 		if err := do(request{Names: n}, items); err != nil {
 			return err
@@ -176,8 +180,8 @@ func (c *Client) eachNames(names []string, do func(request, []item) error) error
 	return nil
 }
 
-// Apply implements [host.Host]. A step must say where its file was seen; Place is
-// refused. The results' inode numbers are those of the steps.
+// Apply implements [host.Host]. A step must say where its file was seen, but for
+// Place: the mail is sent along. The results' inode numbers are those of the steps.
 func (c *Client) Apply(ctx context.Context, b host.Batch, done func(i int, r apply.Result)) error {
 	err := c.eachNames(b.Unlock, func(r request, items []item) error {
 		r.Verb = verbApply
@@ -209,7 +213,7 @@ func (c *Client) Apply(ctx context.Context, b host.Batch, done func(i int, r app
 
 // portion makes items of as many steps as one request may have.
 func (c *Client) portion(steps []host.Step) (items []item, err error) {
-	total := 0
+	total, mails := 0, 0
 	for i, s := range steps {
 		if err := checkStep(&s, c.opts.Store.Layout); err != nil {
 			return nil, fmt.Errorf("online %q: %w", c.opts.Host, err)
@@ -218,10 +222,15 @@ func (c *Client) portion(steps []host.Step) (items []item, err error) {
 		if err != nil {
 			return nil, err
 		}
-		if total += len(b); i == maxSteps || total > maxStepBytes {
+		one := item{kind: kindStep, payload: b}
+		if s.Op.Kind == apply.Place {
+			one.mail = &steps[i].Op
+			mails++
+		}
+		if total += len(b); i == maxSteps || total > maxStepBytes || mails > maxPlaces {
 			break
 		}
-		items = append(items, item{kindStep, b})
+		items = append(items, one)
 	}
 	return items, nil
 }

@@ -9,11 +9,14 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"snapmerge/internal/apply"
+	"snapmerge/internal/btrfstest"
 	"snapmerge/internal/host"
 	"snapmerge/snapshot"
 	"snapmerge/tree"
@@ -171,7 +174,120 @@ func (w *world) verbs() []verb {
 		{verbApply, func(c *Client) error {
 			return c.Apply(ctx, host.Batch{Snapshot: "online.1", Steps: w.manySteps(), Unlock: []string{"work"}, Sync: true}, func(int, apply.Result) {})
 		}},
+		{verbApply, func(c *Client) error {
+			return c.Apply(ctx, host.Batch{Steps: w.mails(), Sync: true}, func(int, apply.Result) {})
+		}},
 		{verbPrune, func(c *Client) error { return c.Prune(ctx, []string{"online.2", "online.3"}) }},
+	}
+}
+
+// mails are to be placed: more than one request may have, and each in many frames.
+func (w *world) mails() []host.Step {
+	steps := []host.Step{{Op: apply.Op{Kind: apply.MakeFolder, Folder: "back"}}}
+	for i := range maxPlaces + 6 {
+		steps = append(steps, w.mail("back", fmt.Sprintf("1800000000.M%dP1.mx", i), placedBody(i)))
+	}
+	return steps
+}
+
+func placedBody(i int) string {
+	return strings.Repeat(fmt.Sprintf("mail %d comes back\n", i), 1000+200*i)
+}
+
+func (w *world) mail(folder, unique, body string) host.Step {
+	return host.Step{Op: apply.Op{
+		Kind: apply.Place, Size: int64(len(body)), Mtime: 1.7e18,
+		To: apply.Target{Folder: folder, Unique: unique, Flags: tree.Seen, Keywords: []string{"work"}},
+		Source: func() (*os.File, error) {
+			f, err := os.CreateTemp("", "")
+			if err == nil {
+				err = errors.Join(os.Remove(f.Name()), second(f.WriteString(body)), second(f.Seek(0, io.SeekStart)))
+			}
+			return f, err
+		},
+	}}
+}
+
+func second[T any](_ T, err error) error { return err }
+
+// placed checks that what was placed is whole, has its date and its owner's
+// rights, and that nothing else is left of it. It returns how many there are.
+func (w *world) placed(t *testing.T) (n int) {
+	t.Helper()
+	for i := range maxPlaces + 6 {
+		path := filepath.Join(w.store.Path, ".back/cur", fmt.Sprintf("1800000000.M%dP1.mx:2,Sa", i))
+		b, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		n++
+		st, serr := os.Stat(path)
+		if err != nil || serr != nil || string(b) != placedBody(i) || st.ModTime().UnixNano() != 1.7e18 {
+			t.Errorf("mail %d: %d bytes of %d: %v", i, len(b), len(placedBody(i)), errors.Join(err, serr))
+		}
+	}
+	for _, dir := range []string{filepath.Join(w.store.Path, ".back/cur"), filepath.Join(w.store.Path, ".back/tmp"), filepath.Join(w.store.Path, "tmp")} {
+		list, err := os.ReadDir(dir)
+		if want := 0; err == nil && strings.HasSuffix(dir, "/tmp") && len(list) != want || filepath.Base(dir) == "cur" && err == nil && len(list) != n {
+			t.Errorf("%s has %d files", dir, len(list))
+		}
+	}
+	return n
+}
+
+// TestPlace: mail of home's goes into an online store whole, with its date, flags
+// and keywords; a second time it is left as it is.
+func TestPlace(t *testing.T) {
+	w := newWorld(t, 1)
+	c := session(t, w)
+	for round, want := range []apply.Outcome{apply.Done, apply.Raced} {
+		var got []apply.Result
+		err := c.Apply(t.Context(), host.Batch{Steps: w.mails(), Sync: true}, func(_ int, r apply.Result) { got = append(got, r) })
+		if err != nil || len(got) != maxPlaces+7 {
+			t.Fatalf("%d results, %v", len(got), err)
+		}
+		for i, r := range got[1:] {
+			if r.Outcome != want || want == apply.Done && (r.File.Name != fmt.Sprintf("1800000000.M%dP1.mx:2,Sa", i) || r.File.Ino != 0 || r.File.Size != int64(len(placedBody(i)))) {
+				t.Errorf("round %d, mail %d: %+v", round, i, r)
+			}
+		}
+		if n := w.placed(t); n != maxPlaces+6 {
+			t.Errorf("%d mails", n)
+		}
+	}
+}
+
+// TestPlaceFails: a disk over there that is full, and a mail at home that is
+// shorter than it was. Nothing gets a name, and after the first the session goes on.
+func TestPlaceFails(t *testing.T) {
+	w := newWorldOn(t, btrfstest.New(t, 256<<20), 1)
+	c := session(t, w)
+	big := w.mail("INBOX", "big", "")
+	big.Op.Size = 400 << 20
+	big.Op.Source = func() (*os.File, error) { return os.Open("/dev/zero") }
+	err := c.Apply(t.Context(), host.Batch{Steps: []host.Step{w.mail("INBOX", "small", "small"), big}}, func(int, apply.Result) { t.Error("a result") })
+	if !errors.Is(err, unix.ENOSPC) {
+		t.Errorf("full: %v", err)
+	}
+	if _, err := c.Look(t.Context(), false); err != nil {
+		t.Errorf("after that: %v", err)
+	}
+	c.Close()
+	c, p, _, _, err := dialCut(t, w, 1<<40, 1<<40)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close(0)
+	defer c.Close()
+	short := w.mail("INBOX", "short", "not all")
+	short.Op.Size++
+	err = c.Apply(t.Context(), host.Batch{Steps: []host.Step{short}}, func(int, apply.Result) { t.Error("a result") })
+	if err == nil || !strings.Contains(err.Error(), "shorter than it was") {
+		t.Errorf("short: %v", err)
+	}
+	list, err := filepath.Glob(filepath.Join(w.store.Path, "*", "*[lgt]:2,*"))
+	if len(list) > 0 || err != nil {
+		t.Errorf("%q, %v", list, err)
 	}
 }
 

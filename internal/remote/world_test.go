@@ -32,7 +32,11 @@ type world struct {
 
 func newWorld(t testing.TB, mails int) *world {
 	t.Helper()
-	fs := btrfstest.Shared(t)
+	return newWorldOn(t, btrfstest.Shared(t), mails)
+}
+
+func newWorldOn(t testing.TB, fs *btrfstest.FS, mails int) *world {
+	t.Helper()
 	w := &world{store: host.Store{Path: fs.Subvolume(t, "live"), Snapshots: filepath.Join(fs.Path, "snapshots")}}
 	if err := os.Mkdir(w.store.Snapshots, 0o700); err != nil {
 		t.Fatal(err)

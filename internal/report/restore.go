@@ -7,7 +7,6 @@ import (
 
 	"snapmerge/internal/engine"
 	"snapmerge/internal/state"
-	"snapmerge/merge"
 )
 
 // A Restored is what became of a restore; without a Restoration only Err is there.
@@ -49,13 +48,20 @@ func RestoreText(r Restored, st Style) string {
 	return st.paint(bold, Word(r.Mailbox)) + head + restoreLines(r.Restore)
 }
 
-// restoreCounts counts mails at home by what became of them.
+// restoreCounts counts mails by what became of them: one that came back on either
+// side has come back.
 func restoreCounts(r *state.Restore) map[state.Effect]int {
-	out := map[state.Effect]int{}
+	type mail struct{ message, to string }
+	best := map[mail]state.Effect{}
 	for _, m := range r.Mails {
-		if m.Side == merge.Offline {
-			out[m.Effect]++
+		id := mail{m.Message, m.To}
+		if was, ok := best[id]; !ok || was != state.Done && was != "" {
+			best[id] = m.Effect
 		}
+	}
+	out := map[state.Effect]int{}
+	for _, effect := range best {
+		out[effect]++
 	}
 	return out
 }
