@@ -49,7 +49,9 @@ func drive(t *testing.T, items []report.Item, mail string, size ...int) *driver 
 	if len(size) > 0 {
 		sim.SetSize(size[0], size[1])
 	}
-	open := func(report.Item) (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(mail)), nil }
+	open := func(report.Item, merge.Side) (io.ReadCloser, error) {
+		return io.NopCloser(strings.NewReader(mail)), nil
+	}
 	d := &driver{t, sim, newScreen(sim, items, open, report.Style{})}
 	d.s.draw()
 	return d
@@ -130,6 +132,41 @@ func TestKeys(t *testing.T) {
 				t.Error("it has ended")
 			}
 		})
+	}
+}
+
+// TestCopies: what is shown of a mail, by the sides that have a copy of it to read.
+func TestCopies(t *testing.T) {
+	gone := errors.New("online is\x1b[2J away")
+	for _, tt := range []struct {
+		name         string
+		home, online bool
+		err          error // of reading online's
+		want         string
+	}{
+		{"home", true, false, nil, "\nof offline"},
+		{"online", false, true, nil, "[online's copy, home has none]\n\n\nof online"},
+		{"both", true, true, nil, "[home's copy]\n\n\nof offline\n\n[online's copy]\n\n\nof online"},
+		{"none", false, false, nil, "(no copy to read)"},
+		{"both, one away", true, true, gone, "[home's copy]\n\n\nof offline\n\n[online's copy]\n\n(can not be read: online is\\x1b[2J away)"},
+	} {
+		it := item(1, merge.NameTaken, "INBOX")
+		if !tt.home {
+			it.Source = nil
+		}
+		if tt.online {
+			it.Theirs = &state.SnapshotFile{Snapshot: "online.7", Path: "1"}
+		}
+		d := drive(t, []report.Item{it}, "")
+		d.s.read, d.s.open = -1, func(_ report.Item, side merge.Side) (io.ReadCloser, error) {
+			if side == merge.Online && tt.err != nil {
+				return nil, tt.err
+			}
+			return io.NopCloser(strings.NewReader("\nof " + side.String())), nil
+		}
+		if diff := cmp.Diff(tt.want, strings.Join(d.s.mail(0), "\n")); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tt.name, diff)
+		}
 	}
 }
 
