@@ -30,6 +30,7 @@ var arrows = map[string]string{
 	"reflink":          "golang.org/x/sys/unix",
 	"internal/stream":  "golang.org/x/sys/unix ours:snapshot ours:tree",
 	"internal/codec":   "",
+	"internal/charset": "golang.org/x/text/encoding golang.org/x/text/encoding/htmlindex",
 	"internal/lock":    "golang.org/x/sys/unix",
 	"internal/pipe":    "golang.org/x/sys/unix",
 	"internal/host":    "golang.org/x/sys/unix ours:internal/apply ours:internal/lock ours:internal/pipe ours:reflink ours:snapshot ours:tree",
@@ -38,7 +39,7 @@ var arrows = map[string]string{
 	"internal/state":   "golang.org/x/sys/unix zombiezen.com/go/sqlite zombiezen.com/go/sqlite/sqlitex ours:internal/codec ours:merge ours:tree",
 	"internal/apply":   "golang.org/x/sys/unix ours:reflink ours:tree",
 	"internal/config":  "github.com/pelletier/go-toml/v2 github.com/pelletier/go-toml/v2/unstable ours:merge ours:snapshot ours:tree",
-	"internal/engine":  "golang.org/x/sys/unix ours:internal/apply ours:internal/config ours:internal/host ours:internal/mirror ours:internal/sender ours:internal/state ours:internal/stream ours:merge ours:reflink ours:snapshot ours:tree",
+	"internal/engine":  "golang.org/x/sys/unix ours:internal/apply ours:internal/charset ours:internal/config ours:internal/host ours:internal/mirror ours:internal/sender ours:internal/state ours:internal/stream ours:merge ours:reflink ours:snapshot ours:tree",
 	"internal/sender":  "",
 	"internal/dovecot": "ours:tree",
 	"internal/hook":    "",
@@ -48,7 +49,7 @@ var arrows = map[string]string{
 		"ours:internal/config ours:internal/dovecot ours:internal/engine ours:internal/hook ours:internal/host ours:internal/lock ours:internal/mirror ours:internal/remote ours:internal/report ours:internal/review ours:internal/state ours:internal/verify ours:merge ours:snapshot ours:tree",
 
 	// The only one that knows of a terminal: nothing but the command line needs it.
-	"internal/review": "github.com/gdamore/tcell/v2 github.com/gdamore/tcell/v2/terminfo github.com/rivo/uniseg golang.org/x/text/encoding/htmlindex ours:internal/report ours:merge",
+	"internal/review": "github.com/gdamore/tcell/v2 github.com/gdamore/tcell/v2/terminfo github.com/rivo/uniseg ours:internal/charset ours:internal/report ours:merge",
 
 	"internal/mailgen": "ours:tree", // for the demo and tests
 	"demo/mails":       "ours:internal/mailgen ours:tree",

@@ -17,6 +17,7 @@ import (
 	"snapmerge/internal/lock"
 	"snapmerge/internal/report"
 	"snapmerge/internal/review"
+	"snapmerge/merge"
 )
 
 const reviewUsage = `Usage:
@@ -162,11 +163,11 @@ func (a *app) again(err error) bool {
 	return readErr == nil && (line == "" || strings.HasPrefix(line, "y"))
 }
 
-// openOf opens the copy of a mail that home's snapshots have.
+// openOf opens a side's copy of a mail, in a snapshot that is here.
 func openOf(list []config.Mailbox) review.Open {
-	return func(it report.Item) (io.ReadCloser, error) {
+	return func(it report.Item, side merge.Side) (io.ReadCloser, error) {
 		i := slices.IndexFunc(list, func(mb config.Mailbox) bool { return mb.Name == it.Mailbox })
-		return engine.OpenCopy(list[i], *it.Source)
+		return engine.OpenCopy(list[i], *it.Copies()[side])
 	}
 }
 

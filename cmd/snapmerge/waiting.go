@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"snapmerge/internal/config"
+	"snapmerge/internal/engine"
 	"snapmerge/internal/report"
 	"snapmerge/internal/state"
 	"snapmerge/merge"
@@ -79,8 +80,10 @@ func (h *history) items() ([]report.Item, error) {
 		if d, ok := answers[held.ID]; ok && d.State == held.State {
 			it.Decided = &d.Take
 		}
-		if held.Source != nil {
-			it.File = filepath.Join(h.mb.Offline.Snapshots, held.Source.Snapshot, held.Source.Path)
+		for side, at := range held.Copies() {
+			if at != nil {
+				it.Files[side] = engine.CopyPath(h.mb, *at)
+			}
 		}
 		out = append(out, it)
 	}

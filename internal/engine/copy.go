@@ -2,6 +2,7 @@ package engine
 
 import (
 	"os"
+	"path/filepath"
 
 	"snapmerge/internal/config"
 	"snapmerge/internal/state"
@@ -17,4 +18,9 @@ func OpenCopy(mb config.Mailbox, at state.SnapshotFile) (*os.File, error) {
 	}
 	defer z.root.Close()
 	return (&source{in: z, path: at.Path}).open()
+}
+
+// CopyPath is where a person finds that mail.
+func CopyPath(mb config.Mailbox, at state.SnapshotFile) string {
+	return filepath.Join((&restorer{mb: mb}).readable(at.Snapshot).Snapshots, at.Snapshot, at.Path)
 }

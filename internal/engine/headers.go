@@ -3,8 +3,9 @@ package engine
 import (
 	"bufio"
 	"io"
-	"mime"
 	"strings"
+
+	"snapmerge/internal/charset"
 )
 
 // headerLimit is how much of a mail is read for its headers.
@@ -17,13 +18,7 @@ const headerLimit = 64 << 10
 // (RFC 2047) but not made safe to print.
 func readHeaders(mail io.Reader) (from, subject, date string) {
 	raw := readRaw(mail, "from", "subject", "date")
-	text := func(name string) string {
-		if s, err := new(mime.WordDecoder).DecodeHeader(raw[name]); err == nil {
-			return s
-		}
-		return raw[name]
-	}
-	return text("from"), text("subject"), text("date")
+	return charset.Words(raw["from"]), charset.Words(raw["subject"]), charset.Words(raw["date"])
 }
 
 // readRaw reads the values of the headers of those names, in lower case, as they

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -160,10 +161,13 @@ func (r *run) held() []state.Held {
 		}
 		old, known := before[c.ID]
 		h := state.Held{Conflict: c, Since: r.n, Source: r.homeCopy(c.Message, old.Source)}
+		if h.Source == nil || c.Kind == merge.NameTaken || c.Kind == merge.ContentChanged {
+			h.Theirs = r.onlineCopy(c.Message)
+		}
 		if known {
 			h.Since, h.From, h.Subject, h.Date = old.Since, old.From, old.Subject, old.Date
 		} else {
-			h.From, h.Subject, h.Date = r.headers(c.Message, h.Source)
+			h.From, h.Subject, h.Date = r.headers(cmp.Or(h.Source, h.Theirs))
 		}
 		out = append(out, h)
 	}
@@ -173,9 +177,15 @@ func (r *run) held() []state.Held {
 		if d, ok := decided[c.ID]; ok && d.State == c.State {
 			continue
 		}
-		h := state.Held{Conflict: c, Since: r.n}
-		if old, ok := before[c.ID]; ok {
+		h := state.Held{Conflict: c, Since: r.n, Theirs: r.refusedCopy(ref)}
+		old, known := before[c.ID]
+		if known {
 			h.Since = old.Since
+		}
+		if h.Theirs != nil && old.Theirs != nil {
+			h.From, h.Subject, h.Date = old.From, old.Subject, old.Date
+		} else {
+			h.From, h.Subject, h.Date = r.headers(h.Theirs)
 		}
 		out = append(out, h)
 	}
@@ -186,52 +196,6 @@ func (r *run) held() []state.Held {
 func refusal(ref tree.Refused) merge.Conflict {
 	id := merge.ConflictID("refused\x00"+ref.Path, [2][]tree.Placement{})
 	return merge.Conflict{ID: id, Kind: merge.Refused, Message: ref.Path, State: ref.Why, Note: ref.Why}
-}
-
-// homeCopy finds where home's copy of a message can be read, now and, as the
-// snapshot is kept for it, later. old is where an earlier sync found it.
-func (r *run) homeCopy(message string, old *state.SnapshotFile) *state.SnapshotFile {
-	if old != nil {
-		return old
-	}
-	if fs := r.now[merge.Offline].all(message); len(fs) > 0 {
-		if s, err := r.frozen[merge.Offline].file(fs[0]); err == nil {
-			return &state.SnapshotFile{Snapshot: r.meta.Snapshots[merge.Offline], Path: s.path}
-		}
-	}
-	if s, err := r.homeSource(message); s != nil && err == nil {
-		return &state.SnapshotFile{Snapshot: s.in.name, Path: s.path}
-	}
-	return nil
-}
-
-// headers reads what a list shows of a message. It helps a person and decides
-// nothing, so a message that can not be read has none.
-func (r *run) headers(message string, at *state.SnapshotFile) (from, subject, date string) {
-	src := &source{}
-	switch {
-	case at != nil:
-		z, err := r.openOld(r.readable(merge.Offline), at.Snapshot)
-		if err != nil {
-			return
-		}
-		src = &source{in: z, path: at.Path}
-	default:
-		fs := r.now[merge.Online].all(message)
-		if len(fs) == 0 {
-			return
-		}
-		var err error
-		if src, err = r.frozen[merge.Online].file(fs[0]); err != nil {
-			return
-		}
-	}
-	f, err := src.open()
-	if err != nil {
-		return
-	}
-	defer f.Close()
-	return readHeaders(f)
 }
 
 // result is what the caller gets.

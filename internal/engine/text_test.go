@@ -65,6 +65,8 @@ func TestReadHeaders(t *testing.T) {
 		{"no headers", "\nSubject: body\n", [3]string{}},
 		{"RFC 2047", "Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?= =?iso-8859-1?b?/Gg=?=\n\n", [3]string{"", "Grüßeüh", ""}},
 		{"RFC 2047, folded", "Subject: =?utf-8?q?a?=\n =?utf-8?q?b?=\n\n", [3]string{"", "ab", ""}},
+		{"RFC 2047 of other charsets", "From: =?koi8-r?b?8NLJ18XU?= <a@b>\nSubject: =?ISO-2022-JP?B?GyRCRnxLXDhsGyhC?=\nDate: =?euc-kr?b?vsiz5w==?=\n\n",
+			[3]string{"Привет <a@b>", "日本語", "안녕"}},
 		{"RFC 2047 of a charset that nobody knows", "Subject: =?x-none?q?a?=\n\n", [3]string{"", "=?x-none?q?a?=", ""}},
 		{"escapes are kept as they are", "Subject: \x1b[2J\x07 red\n\n", [3]string{"", "\x1b[2J\x07 red", ""}},
 		{"the last line of 64 KiB", long[:len(long)-len("Subject: Hi\n")-1] + "\nSubject: Hi\nFrom: a@b\n\n", [3]string{"", "Hi", ""}},

@@ -19,7 +19,7 @@ type Item struct {
 	state.Held
 	Waiting time.Time   // since when: the start of the sync that found it, or of the first later one whose record is kept
 	Decided *merge.Side // the answer that the next sync acts on, nil if there is none
-	File    string      // where the message can be read, "" if nowhere
+	Files   [2]string   // where each side's copy can be read, "" if nowhere
 }
 
 // Folder is the folder that an item is listed under: the one at home before the
@@ -133,8 +133,12 @@ func ConflictText(it Item, st Style) string {
 			field(sideName(side), Since(it.Base[side], it.Now[side]))
 		}
 	}
-	if it.File != "" {
-		field("to read it", Word(it.File))
+	label := "to read it"
+	for _, side := range homeFirst {
+		if f := it.Files[side]; f != "" {
+			field(label, Word(f))
+			label = "online's copy"
+		}
 	}
 	for _, side := range merge.Sides {
 		field("--take "+side.String(), Consequence(it.Held, side))

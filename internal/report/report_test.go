@@ -207,7 +207,7 @@ func items() []Item {
 		it.Base = [2][]tree.Placement{{placed("INBOX", tree.Seen)}, {placed("INBOX", tree.Seen, "work")}}
 		it.Now[merge.Offline] = []tree.Placement{placed("INBOX", tree.Seen, "work"), placed("my lists", 0)}
 		if i == 1 {
-			it.Decided, it.Subject, it.File = &online, "", "/snap/offline.7/cur/1.a.host:2,S"
+			it.Decided, it.Subject, it.Files[merge.Offline] = &online, "", "/snap/offline.7/cur/1.a.host:2,S"
 		}
 		out = append(out, it)
 	}
@@ -363,7 +363,7 @@ func TestHostile(t *testing.T) {
 	list := items()
 	for i := range list {
 		it := &list[i]
-		it.Message, it.Note, it.From, it.Subject, it.Date, it.File = evil, evil, evil, strings.Repeat(evil, 100), evil, evil
+		it.Message, it.Note, it.From, it.Subject, it.Date, it.Files = evil, evil, evil, strings.Repeat(evil, 100), evil, [2]string{evil, evil}
 		it.Base = [2][]tree.Placement{{placed(evil, 0, evil)}, {placed(evil, 0, evil)}}
 		it.Now = it.Base
 	}

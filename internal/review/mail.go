@@ -13,8 +13,7 @@ import (
 	"regexp"
 	"strings"
 
-	"golang.org/x/text/encoding/htmlindex"
-
+	"snapmerge/internal/charset"
 	"snapmerge/internal/report"
 )
 
@@ -37,7 +36,7 @@ func Preview(mail io.Reader) (lines []string) {
 	head := readHead(r)
 	for _, name := range []string{"From", "To", "Subject", "Date"} {
 		if v := head.Get(name); v != "" {
-			lines = append(lines, name+": "+cut(report.Clean(decodeWords(v))))
+			lines = append(lines, name+": "+cut(report.Clean(charset.Words(v))))
 		}
 	}
 	text, note := textOf(head, r, 0)
@@ -80,22 +79,6 @@ func readHead(r *bufio.Reader) textproto.MIMEHeader {
 			return head
 		}
 	}
-}
-
-func decodeWords(s string) string {
-	d := mime.WordDecoder{CharsetReader: toUTF8}
-	if out, err := d.DecodeHeader(s); err == nil {
-		return out
-	}
-	return s
-}
-
-func toUTF8(charset string, in io.Reader) (io.Reader, error) {
-	enc, err := htmlindex.Get(charset)
-	if err != nil {
-		return nil, err
-	}
-	return enc.NewDecoder().Reader(in), nil
 }
 
 // textOf finds the text of a mail or a part. note says what a person should know
@@ -142,15 +125,15 @@ func textOfParts(boundary string, body io.Reader, depth int) (text, note string)
 
 // decode undoes transfer encoding and charset. Where the encoding is broken, what
 // came before is the text; of a charset that nobody knows the bytes are.
-func decode(head textproto.MIMEHeader, charset string, body io.Reader) string {
+func decode(head textproto.MIMEHeader, name string, body io.Reader) string {
 	switch strings.ToLower(strings.TrimSpace(head.Get("Content-Transfer-Encoding"))) {
 	case "base64":
 		body = base64.NewDecoder(base64.StdEncoding, body)
 	case "quoted-printable":
 		body = quotedprintable.NewReader(body)
 	}
-	if charset != "" {
-		if r, err := toUTF8(charset, body); err == nil {
+	if name != "" {
+		if r, err := charset.Reader(name, body); err == nil {
 			body = r
 		}
 	}

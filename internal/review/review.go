@@ -23,8 +23,8 @@ var (
 	ErrNoTerminal = errors.New("no terminal that can show a screen")
 )
 
-// An Open opens the mail of an item for reading, at home.
-type Open func(report.Item) (io.ReadCloser, error)
+// An Open opens a side's copy of an item's mail for reading, at home.
+type Open func(report.Item, merge.Side) (io.ReadCloser, error)
 
 // Choices are the answers given so far, by the items' places in the list.
 type Choices struct {

@@ -49,7 +49,9 @@ func drive(t *testing.T, items []report.Item, mail string, size ...int) *driver 
 	if len(size) > 0 {
 		sim.SetSize(size[0], size[1])
 	}
-	open := func(report.Item) (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(mail)), nil }
+	open := func(report.Item, merge.Side) (io.ReadCloser, error) {
+		return io.NopCloser(strings.NewReader(mail)), nil
+	}
 	d := &driver{t, sim, newScreen(sim, items, open, report.Style{})}
 	d.s.draw()
 	return d
@@ -130,6 +132,41 @@ func TestKeys(t *testing.T) {
 				t.Error("it has ended")
 			}
 		})
+	}
+}
+
+// TestCopies: what is shown of a mail, by the sides that have a copy of it to read.
+func TestCopies(t *testing.T) {
+	gone := errors.New("online is\x1b[2J away")
+	for _, tt := range []struct {
+		name         string
+		home, online bool
+		err          error // of reading online's
+		want         string
+	}{
+		{"home", true, false, nil, "\nof offline"},
+		{"online", false, true, nil, "[online's copy, home has none]\n\n\nof online"},
+		{"both", true, true, nil, "[home's copy]\n\n\nof offline\n\n[online's copy]\n\n\nof online"},
+		{"none", false, false, nil, "(no copy to read)"},
+		{"both, one away", true, true, gone, "[home's copy]\n\n\nof offline\n\n[online's copy]\n\n(can not be read: online is\\x1b[2J away)"},
+	} {
+		it := item(1, merge.NameTaken, "INBOX")
+		if !tt.home {
+			it.Source = nil
+		}
+		if tt.online {
+			it.Theirs = &state.SnapshotFile{Snapshot: "online.7", Path: "1"}
+		}
+		d := drive(t, []report.Item{it}, "")
+		d.s.read, d.s.open = -1, func(_ report.Item, side merge.Side) (io.ReadCloser, error) {
+			if side == merge.Online && tt.err != nil {
+				return nil, tt.err
+			}
+			return io.NopCloser(strings.NewReader("\nof " + side.String())), nil
+		}
+		if diff := cmp.Diff(tt.want, strings.Join(d.s.mail(0), "\n")); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tt.name, diff)
+		}
 	}
 }
 
@@ -274,6 +311,10 @@ func TestPreview(t *testing.T) {
 		{"folded, encoded, another charset", "Subject: =?windows-1252?q?=80?=\n =?koi8-r?b?8NLJ18XU?=\n\n", "Subject: €Привет\n\n"},
 		{"quoted-printable", "Content-Type: text/plain; charset=iso-8859-1\nContent-Transfer-Encoding: quoted-printable\n\nGr=FC=DFe=1B[31m\n", "\nGrüße\\x1b[31m"},
 		{"base64", "Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: base64\n\nR3LDvMOfZQ==\n", "\nGrüße"},
+		{"a text in another charset", "Subject: =?gb18030?b?xOO6ww==?=\nContent-Type: text/plain; charset=euc-kr\nContent-Transfer-Encoding: base64\n\nvsiz5w==\n", "Subject: 你好\n\n안녕"},
+		{"escapes hidden in iso-2022-jp", "Subject: =?iso-2022-jp?b?GyRCRnwbWzMxbRsoQkIH?=\nContent-Type: text/plain; charset=iso-2022-jp\n\na\x1b[31mb\x1b$BF|\x1b]0;x\x1b(B\x07\x1b[2J", "Subject: 日\ufffd朿燕B\\a\n\na\ufffd[31mb日\ufffd欅侍\\a\ufffd[2J"},
+		{"controls and bidi of other charsets", "Subject: =?gb18030?b?YYE2pzFigTCDNzMxbQ==?=\n\n", "Subject: a\\u202eb\\u009b31m\n\n"},
+		{"half a character", "Content-Type: text/plain; charset=shift_jis\n\na\x93", "\na\ufffd"},
 		{"broken base64", "Content-Transfer-Encoding: base64\n\nR3LD!!!!\n", "\nGr\\xc3"},
 		{"HTML", "Content-Type: text/html\n\n<style>x{}</style><p>One &lt;b&gt;</p><br>Two<script>bad()</script>", "\n[HTML, shown without its marks]\n\nOne <b>\n\nTwo"},
 		{"alternative", "Content-Type: multipart/alternative; boundary=x\n\n--x\nContent-Type: text/html\n\n<b>no</b>\n--x\nContent-Type: text/plain\n\nyes\n--x--\n", "\nyes"},

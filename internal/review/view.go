@@ -159,21 +159,39 @@ func (s *screen) drawItem(w, h int) {
 	put(s, 0, h-1, w, bar, listKeys)
 }
 
-// mail is the preview of an item; it is read when it is looked at.
+// mail is the preview of an item; it is read when it is looked at. Home's copy
+// comes first, and is alone where nothing else is to be seen online.
 func (s *screen) mail(i int) []string {
 	if s.read == i {
 		return s.preview
 	}
-	s.read, s.preview = i, []string{"(no copy at home to read)"}
-	if s.items[i].Source == nil {
-		return s.preview
+	s.read, s.preview = i, nil
+	copies := s.items[i].Copies()
+	if copies[merge.Offline] != nil {
+		if copies[merge.Online] != nil {
+			s.preview = append(s.preview, "[home's copy]", "")
+		}
+		s.preview = append(s.preview, s.copy(i, merge.Offline)...)
 	}
-	f, err := s.open(s.items[i])
+	if copies[merge.Online] != nil {
+		if s.preview == nil {
+			s.preview = []string{"[online's copy, home has none]", ""}
+		} else {
+			s.preview = append(s.preview, "", "[online's copy]", "")
+		}
+		s.preview = append(s.preview, s.copy(i, merge.Online)...)
+	}
+	if s.preview == nil {
+		s.preview = []string{"(no copy to read)"}
+	}
+	return s.preview
+}
+
+func (s *screen) copy(i int, side merge.Side) []string {
+	f, err := s.open(s.items[i], side)
 	if err != nil {
-		s.preview = []string{"(can not be read: " + report.Clean(err.Error()) + ")"}
-		return s.preview
+		return []string{"(can not be read: " + report.Clean(err.Error()) + ")"}
 	}
 	defer f.Close()
-	s.preview = Preview(f)
-	return s.preview
+	return Preview(f)
 }

@@ -95,6 +95,9 @@ var genPending = rapid.Custom(func(t *rapid.T) Pending {
 			if rapid.Bool().Draw(t, "has source") {
 				h.Source = &SnapshotFile{"online.3", genText.Draw(t, "path")}
 			}
+			if rapid.Bool().Draw(t, "has theirs") {
+				h.Theirs = &SnapshotFile{"online.3", genText.Draw(t, "their path")}
+			}
 			return h
 		}), 0, 2).Draw(t, "held"),
 		Decisions: genDecisions.Draw(t, "decisions"),

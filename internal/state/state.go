@@ -163,10 +163,20 @@ type Undo struct {
 type Held struct {
 	merge.Conflict
 	Since  int           // the sync that found it
-	Source *SnapshotFile // where the message can be read, nil if nowhere
+	Source *SnapshotFile // where home's copy can be read, nil if nowhere
+	// Theirs is where online's can be read, in the snapshot that the sync compares
+	// with; nil if home's is as good. It is for a person: no mail is made of it.
+	Theirs *SnapshotFile
 	// The headers of that name, decoded, for the list that a person sees. They
 	// come from the mail: quote them before printing.
 	From, Subject, Date string
+}
+
+// Copies are Theirs and Source, by side.
+func (h Held) Copies() [2]*SnapshotFile {
+	var out [2]*SnapshotFile
+	out[merge.Online], out[merge.Offline] = h.Theirs, h.Source
+	return out
 }
 
 // Decided is a person's answer to a conflict.
