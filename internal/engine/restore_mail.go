@@ -30,12 +30,9 @@ type wanted struct {
 	name     tree.Name // as it was; its letters are worth nothing elsewhere
 	keywords []string
 	src      *source // nil: not to be read
-	// Of a mail for an online side that is elsewhere: where that has it itself.
-	from   string     // one of its snapshots
-	seen   *tree.File // in there
-	effect state.Effect
-	why    string
-	file   *tree.File
+	effect   state.Effect
+	why      string
+	file     *tree.File
 }
 
 func (w *wanted) key() string { return w.name.Key() }
