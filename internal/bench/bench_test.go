@@ -71,6 +71,8 @@ snapshots = %q
 [mailbox.x.merge]
 deleted_online = "apply"
 max_deletions = 100000
+[mailbox.x.limits]
+messages = 2000000
 `, b.TempDir(), r.ssh, mail, snapshots, filepath.Join(r.home.Path, "mail"), filepath.Join(r.home.Path, "snapshots")), 0o600))
 
 	r.first()

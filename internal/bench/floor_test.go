@@ -54,6 +54,7 @@ func (r *rig) fullFloors() floors {
 	stream, warm := r.send(snap)
 	receive := timed(func() { run(r.B, "btrfs", "receive", "-q", "-f", stream, r.home.Path) })
 	clone := timed(func() { r.cloneAll(filepath.Join(r.home.Path, "floor"), r.home.Subvolume(r.B, "clones")) })
+	must(r.B, os.Remove(stream)) // it is memory
 	for _, p := range []string{snap, filepath.Join(r.home.Path, "floor"), filepath.Join(r.home.Path, "clones")} {
 		run(r.B, "btrfs", "subvolume", "delete", p)
 	}
