@@ -187,6 +187,7 @@ func TestAgentKilled(t *testing.T) {
 	args := strings.Fields(w.forced(t))
 	o := w.options()
 	o.Version = "(devel)"
+	o.Timing.Silence = 25 * time.Second // the program beats every 10 s
 	ignore := goleak.IgnoreCurrent()
 	prepare(t, w)
 	for _, v := range w.verbs() {
