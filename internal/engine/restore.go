@@ -80,6 +80,10 @@ func Restore(ctx context.Context, mb config.Mailbox, opt RestoreOptions) (*Resto
 	return r.carryOut(ctx, list)
 }
 
+// notBegun is why a mail has failed that it was not the turn of. Where the connection
+// broke it may have been placed all the same.
+const notBegun = "not begun"
+
 // A restorer is one restore.
 type restorer struct {
 	mb    config.Mailbox
@@ -239,7 +243,7 @@ func (r *restorer) carryOut(ctx context.Context, list []*wanted) (*Restoration, 
 	}
 	for _, w := range all {
 		if w.effect == "" {
-			w.effect, w.why = state.Failed, "not begun"
+			w.effect, w.why = state.Failed, notBegun
 		}
 	}
 	rec.Mails, rec.Finished = restored(all), r.opt.Now()
@@ -296,7 +300,7 @@ func (r *restorer) place(ctx context.Context, side merge.Side, list []*wanted) e
 			made[w.to] = true
 			if _, ok, err := reader.Folder(w.to); err != nil {
 				return err
-			} else if !ok {
+			} else if !ok || side == merge.Online && r.hosts.Mirrored { // it may be gone since; one that is there is left
 				b.Steps, at = append(b.Steps, host.Step{Op: apply.Op{Kind: apply.MakeFolder, Folder: w.to}}), append(at, nil)
 			}
 		}

@@ -180,10 +180,11 @@ func eachEntry(r *tree.Reader, folder string, isNew bool, f func(mailAt) error) 
 type holdings struct {
 	z    *frozen
 	have map[string][]mailAt
+	gone map[[2]string]bool // message and folder: it was there, but is not any more
 }
 
 func (r *restorer) holdings(side merge.Side, list []*wanted) (*holdings, error) {
-	h := &holdings{r.live[side], map[string][]mailAt{}}
+	h := &holdings{z: r.live[side], have: map[string][]mailAt{}}
 	for _, w := range list {
 		h.have[w.key()], h.have[w.message] = nil, nil
 	}
@@ -256,6 +257,9 @@ func (h *holdings) check(w *wanted) error {
 	for _, name := range slices.Compact(names) {
 		for _, m := range h.have[name] {
 			here := m.folder == w.to
+			if m.asIf == nil && h.gone[[2]string{w.message, m.folder}] {
+				continue
+			}
 			if !here && (!w.whole || m.asIf != nil) {
 				continue
 			}

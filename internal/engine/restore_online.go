@@ -1,7 +1,10 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"slices"
 	"time"
 
@@ -21,12 +24,10 @@ func (r *restorer) online(list []*wanted) (out []*wanted, err error) {
 		o.side, o.effect, o.why = merge.Online, "", ""
 		out = append(out, &o)
 	}
-	if r.hosts.Mirrored {
-		if err := r.sinceThen(out); err != nil {
-			return nil, err
-		}
-	}
 	have, err := r.holdings(merge.Online, out)
+	if err == nil && r.hosts.Mirrored {
+		err = r.elsewhereOnline(have, out)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -57,19 +58,59 @@ func (r *restorer) openOnline() (*frozen, error) {
 		return nil, &Problem{Subject: "mailbox " + r.mb.Name, Text: "nothing is known of online, as there was no sync yet", Mend: "snapmerge sync " + r.mb.Name}
 	}
 	name := r.rec.Snapshots[merge.Online]
-	return openFrozen(r.readable(name), name)
+	z, err := openFrozen(r.readable(name), name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &Problem{Subject: "mailbox " + r.mb.Name, Text: fmt.Sprintf("home's copy of %s is gone, so what online has is not known", name), Mend: "snapmerge sync " + r.mb.Name + ", or restore without --online"}
+	}
+	return z, err
 }
 
-// sinceThen marks what was put online since the last sync, which home's copy of
-// that does not show.
-func (r *restorer) sinceThen(list []*wanted) error {
+// elsewhereOnline corrects what home's copy of the last sync's snapshot shows: that was
+// taken before the sync's own changes, and before whatever was restored since then.
+// A mail that can not be read is found now, as once it is announced it has to come.
+func (r *restorer) elsewhereOnline(have *holdings, list []*wanted) error {
 	back, err := r.restoredSince()
-	for _, w := range list {
-		if slices.ContainsFunc(back, func(m state.Restored) bool {
-			return m.Side == merge.Online && m.Message == w.message && m.To == w.to && m.Effect == state.Done
-		}) {
-			w.end(state.There, "it was put there since the last sync")
+	if err != nil {
+		return err
+	}
+	have.gone = map[[2]string]bool{}
+	for _, a := range r.rec.Report.Actions {
+		if a.Side == merge.Online && a.Effect == state.Done && slices.Contains([]string{merge.Delete.String(), merge.Expire.String(), merge.Move.String()}, a.Op) {
+			have.gone[[2]string{a.Message, a.From}] = true
 		}
 	}
+	for _, w := range list {
+		where := func(folder string) bool { return w.whole || folder == w.to }
+		for _, a := range r.rec.Report.Actions {
+			if a.Side == merge.Online && a.Effect == state.Done && a.Message == w.message && a.After != nil && where(a.To) {
+				w.end(state.There, fmt.Sprintf("it is in %q", a.To))
+			}
+		}
+		for _, m := range back {
+			switch {
+			case m.Side != merge.Online || m.Message != w.message || !where(m.To) || w.effect != "":
+			case m.Effect == state.Done:
+				w.end(state.There, fmt.Sprintf("it was put into %q since the last sync", m.To))
+			case m.Effect == "" || m.Why == notBegun:
+				w.end(state.Failed, "an earlier restore was broken off, and may have put it there: sync first")
+			}
+		}
+		if w.effect == "" {
+			if err := w.src.readable(); err != nil {
+				w.end(state.Failed, err.Error())
+			}
+		}
+	}
+	return nil
+}
+
+// readable reads all of a mail.
+func (s *source) readable() error {
+	f, err := s.open()
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = io.Copy(io.Discard, f)
 	return err
 }

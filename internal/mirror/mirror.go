@@ -113,7 +113,7 @@ func begin(o Options) (root, parent *os.File, err error) {
 }
 
 // undo takes the mirror away. If there is no .part any more, it has its name, and
-// the last sync has failed.
+// sealing it has failed.
 func undo(o Options) error {
 	err := snapshot.Discard(o.Dir, o.Name)
 	if errors.Is(err, snapshot.ErrNotExist) {

@@ -69,27 +69,33 @@ func (s *spool) fail(err error) {
 	}
 }
 
+// A mailError is why a mail could not be sent that has nothing to do with the
+// connection.
+type mailError struct{ err error }
+
+func (e *mailError) Error() string { return e.err.Error() }
+
 // sendMail sends the bytes of a mail after its step. It must be as long as the step
 // says: what was announced has to come.
 func (c *Client) sendMail(ctx context.Context, op apply.Op) error {
 	f, err := op.Source()
 	if err != nil {
-		return err
+		return &mailError{err}
 	}
 	defer f.Close()
 	buf := make([]byte, limits[kindData])
 	for left := op.Size; left > 0; {
 		if ctx.Err() != nil {
-			return context.Cause(ctx)
+			return &mailError{context.Cause(ctx)}
 		}
 		n, err := f.Read(buf[:min(int64(len(buf)), left)])
 		if err == io.EOF {
 			err = errors.New("the mail is shorter than it was")
 		}
-		if err == nil {
-			err = c.send(kindData, buf[:n])
-		}
 		if err != nil {
+			return &mailError{err}
+		}
+		if err := c.send(kindData, buf[:n]); err != nil {
 			return err
 		}
 		left -= int64(n)

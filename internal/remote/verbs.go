@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"snapmerge/internal/apply"
@@ -37,6 +38,10 @@ func (c *Client) begin(ctx context.Context, r request, items []item) error {
 		}
 		if err == nil && i.mail != nil {
 			err = c.sendMail(ctx, *i.mail)
+			if bad, ok := errors.AsType[*mailError](err); ok {
+				c.link.fail(bad) // what was announced does not come: there is no way on
+				return fmt.Errorf("online %q: %s: send %q: %w", c.opts.Host, r.Verb, i.mail.To.Unique, bad.err)
+			}
 		}
 	}
 	if err == nil {
@@ -201,7 +206,10 @@ func (c *Client) Apply(ctx context.Context, b host.Batch, done func(i int, r app
 		if len(items) == 0 && !b.Sync {
 			return nil
 		}
-		r := request{Verb: verbApply, Snapshot: b.Snapshot, Steps: len(items), Sync: b.Sync && last}
+		// What has come with mails is durable before the next portion: a caller
+		// believes what was done, also if the connection breaks then.
+		mails := slices.ContainsFunc(items, func(i item) bool { return i.mail != nil })
+		r := request{Verb: verbApply, Snapshot: b.Snapshot, Steps: len(items), Sync: b.Sync && (last || mails)}
 		if err := c.applySome(ctx, r, items, steps, func(i int, r apply.Result) { done(at+i, r) }); err != nil {
 			return err
 		}

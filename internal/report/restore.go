@@ -55,7 +55,7 @@ func restoreCounts(r *state.Restore) map[state.Effect]int {
 	best := map[mail]state.Effect{}
 	for _, m := range r.Mails {
 		id := mail{m.Message, m.To}
-		if was, ok := best[id]; !ok || was != state.Done && was != "" {
+		if was, ok := best[id]; !ok || was == state.There || m.Effect == state.Done || m.Effect == "" && was != state.Done {
 			best[id] = m.Effect
 		}
 	}
