@@ -191,7 +191,7 @@ func (w *world) mails() []host.Step {
 }
 
 func placedBody(i int) string {
-	return strings.Repeat(fmt.Sprintf("mail %d comes back\n", i), 1000+200*i)
+	return strings.Repeat(fmt.Sprintf("mail %d comes back\n", i), 20+60*i)
 }
 
 func (w *world) mail(folder, unique, body string) host.Step {
