@@ -26,7 +26,7 @@ func (r *restorer) online(list []*wanted) (out []*wanted, err error) {
 	}
 	have, err := r.holdings(merge.Online, out)
 	if err == nil && r.hosts.Mirrored {
-		err = r.elsewhereOnline(have, out)
+		err = r.sinceCopy(have, out)
 	}
 	if err != nil {
 		return nil, err
@@ -65,10 +65,10 @@ func (r *restorer) openOnline() (*frozen, error) {
 	return z, err
 }
 
-// elsewhereOnline corrects what home's copy of the last sync's snapshot shows: that was
+// sinceCopy corrects what home's copy of the last sync's snapshot shows: that was
 // taken before the sync's own changes, and before whatever was restored since then.
 // A mail that can not be read is found now, as once it is announced it has to come.
-func (r *restorer) elsewhereOnline(have *holdings, list []*wanted) error {
+func (r *restorer) sinceCopy(have *holdings, list []*wanted) error {
 	back, err := r.restoredSince()
 	if err != nil {
 		return err
