@@ -67,9 +67,20 @@ func (t *table) add(mails int, name string, r result, f floors) {
 		return
 	}
 	fmt.Fprintf(t, "    floors: %s\n", f)
-	if last := f[len(f)-1]; strings.HasPrefix(last.what, "in all") {
-		fmt.Fprintf(t, "    ratio to the floor, the time to connect in neither: %.2f\n", float64(r.wall-r.connect())/float64(last.took))
+	if ratio := r.ratio(f); ratio > 0 {
+		t.note("ratio to the floor, the time to connect in neither: %.2f", ratio)
 	}
+}
+
+func (t *table) note(format string, args ...any) { fmt.Fprintf(t, "    "+format+"\n", args...) }
+
+// ratio compares with the sum of the floors, if they have one; else it is 0.
+func (r result) ratio(f floors) float64 {
+	last := f[len(f)-1]
+	if !strings.HasPrefix(last.what, "in all") {
+		return 0
+	}
+	return float64(r.wall-r.connect()) / float64(last.took)
 }
 
 // connect is how long it took until the agent had answered.
