@@ -1,11 +1,9 @@
 package state
 
 import (
-	"bufio"
 	"fmt"
 	"maps"
 	"os"
-	"snapmerge/internal/codec"
 )
 
 const (
@@ -32,15 +30,9 @@ func readDecisions(dir *os.File) (map[string]Decided, error) {
 		return nil, err
 	}
 	defer f.Close()
-	lines, err := unseal(bufio.NewReader(f), decisionsKind, 1)
-	if err != nil {
-		return nil, err
-	}
 	var d map[string]Decided
-	if err := codec.Decode(lines[0], &d); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
-	}
-	return d, nil
+	err = unsealOne(f, decisionsKind, &d)
+	return d, err
 }
 
 // WriteDecisions replaces the answers that wait by d. A sync calls it after
@@ -55,11 +47,7 @@ func WriteDecisions(dir *os.File, d map[string]Decided) error {
 		}
 		return nil
 	}
-	data, err := codec.Encode(d)
-	if err != nil {
-		return fmt.Errorf("write %q: %w", decisionsName, err)
-	}
-	f, err := publish(dir, decisionsName, true, sealed(decisionsKind, data))
+	f, err := publish(dir, decisionsName, true, sealed(decisionsKind, encoded(d)))
 	if err != nil {
 		return fmt.Errorf("write %q: %w", decisionsName, err)
 	}

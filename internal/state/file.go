@@ -12,10 +12,13 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"snapmerge/internal/codec"
 )
 
-// version is that of every file in the snapshots directory.
-const version = 1
+// version is that of every file in the snapshots directory. Since 2 a record has
+// more than two lines; what is of version 1 can be read.
+const version = 2
 
 // tempName is what a file is called until it is complete. One name is enough
 // under the lock, and so the next write removes what a crash left.
@@ -24,7 +27,7 @@ const tempName = ".snapmerge.tmp"
 // publish makes the file name in dir: fill writes it. It appears complete and
 // durable, or not at all. If replace is false and name exists, the error is
 // fs.ErrExist. The file is returned at its end, open for appending.
-func publish(dir *os.File, name string, replace bool, fill func(io.Writer) error) (*os.File, error) {
+func publish(dir *os.File, name string, replace bool, fill func(*os.File) error) (*os.File, error) {
 	f, err := temp(dir, name)
 	if err != nil {
 		return nil, err
@@ -101,54 +104,81 @@ type seal struct {
 	SHA256    []string // of the lines after this one, without their newlines
 }
 
+// A line of a sealed file is made when it is written: all of them may be more
+// than fits into memory.
+type line func() ([]byte, error)
+
+// encoded is the line that holds v.
+func encoded[T any](v T) line {
+	return func() ([]byte, error) { return codec.Encode(v) }
+}
+
 // sealed returns a function for publish that writes the lines under a seal.
-func sealed(kind string, lines ...[]byte) func(io.Writer) error {
-	s := seal{Snapmerge: kind, Version: version}
-	for _, l := range lines {
-		s.SHA256 = append(s.SHA256, sum(l))
-	}
-	return func(w io.Writer) error {
+func sealed(kind string, lines ...line) func(*os.File) error {
+	return func(f *os.File) error {
+		s := seal{Snapmerge: kind, Version: version, SHA256: make([]string, len(lines))}
+		for i := range s.SHA256 {
+			s.SHA256[i] = sum(nil) // to keep the room: those of the lines are as long
+		}
 		head, err := json.Marshal(s)
+		if err == nil {
+			_, err = f.Write(append(head, '\n'))
+		}
+		for i, l := range lines {
+			if err != nil {
+				return err
+			}
+			var data []byte
+			if data, err = l(); err == nil {
+				s.SHA256[i] = sum(data)
+				_, err = f.Write(append(data, '\n'))
+			}
+		}
 		if err != nil {
 			return err
 		}
-		for _, l := range append([][]byte{head}, lines...) {
-			if _, err := w.Write(l); err != nil {
-				return err
-			}
-			if _, err := w.Write([]byte("\n")); err != nil {
-				return err
-			}
+		if head, err = json.Marshal(s); err == nil {
+			_, err = f.WriteAt(head, 0)
 		}
-		return nil
+		return err
 	}
 }
 
-// unseal reads the first n of the lines that follow the seal.
-func unseal(r *bufio.Reader, kind string, n int) ([][]byte, error) {
+// unseal reads the lines that follow the seal, n of them or, if n is negative,
+// all, and calls read for each.
+func unseal(r *bufio.Reader, kind string, n int, read func(i int, line []byte) error) error {
 	head, err := readLine(r)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	var s seal
 	if err := json.Unmarshal(head, &s); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
+		return fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	if err := checkVersion(s.Snapmerge, kind, s.Version); err != nil {
-		return nil, err
+		return err
 	}
-	var lines [][]byte
+	if n < 0 {
+		n = len(s.SHA256)
+	}
 	for i := range n {
 		l, err := readLine(r)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if i >= len(s.SHA256) || sum(l) != s.SHA256[i] {
-			return nil, fmt.Errorf("%w: wrong checksum", ErrDamaged)
+			return fmt.Errorf("%w: wrong checksum", ErrDamaged)
 		}
-		lines = append(lines, l)
+		if err := read(i, l); err != nil {
+			return err
+		}
 	}
-	return lines, nil
+	return nil
+}
+
+// unsealOne reads a file whose one line is a value.
+func unsealOne[T any](r io.Reader, kind string, v *T) error {
+	return unseal(bufio.NewReader(r), kind, 1, func(_ int, line []byte) error { return asDamage(codec.Decode(line, v)) })
 }
 
 func checkVersion(got, want string, v int) error {
@@ -176,6 +206,13 @@ func readLine(r *bufio.Reader) ([]byte, error) {
 func sum(data []byte) string {
 	h := sha256.Sum256(data)
 	return hex.EncodeToString(h[:])
+}
+
+func asDamage(err error) error {
+	if err != nil {
+		err = fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	return err
 }
 
 // isGone tells whether the error says that the file does not exist.

@@ -26,16 +26,16 @@ type Index struct {
 
 const (
 	applicationID = 0x534d7267 // "SMrg": file(1) and Discard know the file by it
-	schemaVersion = 3          // PRAGMA user_version; any other means rebuild
+	schemaVersion = 4          // PRAGMA user_version; any other means rebuild
 )
 
 // schema: arrays of two are told apart by side, the number of a merge.Side.
 // file.key is NULL where it equals message, which is nearly everywhere; so its
-// index has the Pairs only. meta holds three rows, "sync": Meta, and
-// "pending": Pending without Pairs, both as in a record, and "messages": how many
-// each side has.
+// index has the Pairs only. meta holds two rows, "sync": Meta, as in a record, and
+// "messages": how many each side has. pending holds Pending without Pairs, in its parts.
 const schema = `
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE pending (part INTEGER PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE folder (
 	id       INTEGER PRIMARY KEY,
 	side     INTEGER NOT NULL,

@@ -28,7 +28,7 @@ func (x *Index) Meta() (Meta, error) { return readHead[Meta](x, "sync") }
 // Pending returns what was pending after that sync. The cost does not depend on
 // the size of the mailbox.
 func (x *Index) Pending() (Pending, error) {
-	p, err := readHead[Pending](x, "pending")
+	p, err := x.parts()
 	if err != nil {
 		return Pending{}, err
 	}
@@ -38,6 +38,24 @@ func (x *Index) Pending() (Pending, error) {
 	}
 	p.Pairs, err = x.pairs(folders)
 	return p, err
+}
+
+func (x *Index) parts() (p Pending, err error) {
+	first := true
+	err = sqlitex.Execute(x.conn, "SELECT value FROM pending ORDER BY part", &sqlitex.ExecOptions{
+		ResultFunc: func(s *sqlite.Stmt) error {
+			var part Pending
+			if err := codec.Decode([]byte(s.ColumnText(0)), &part); err != nil {
+				return fmt.Errorf("%w: %w", ErrRebuild, err)
+			}
+			if first {
+				p, first = part, false
+			} else {
+				p.add(part)
+			}
+			return nil
+		}})
+	return p, x.readError(err)
 }
 
 // readHead returns what a row of the table meta holds; zero if there is none.

@@ -89,8 +89,20 @@ func (x *Index) write(sync int, f func() error) error {
 }
 
 func (x *Index) setHead(m Meta, p Pending, messages [2]int) error {
+	if err := cmp.Or(writeHead(x, "sync", m), writeHead(x, "messages", messages), x.exec("DELETE FROM pending")); err != nil {
+		return err
+	}
 	p.Pairs = nil // they are in the table file
-	return cmp.Or(writeHead(x, "sync", m), writeHead(x, "pending", p), writeHead(x, "messages", messages))
+	for i, part := range p.parts(partLen) {
+		text, err := codec.Encode(part)
+		if err != nil {
+			return err
+		}
+		if err := x.exec("INSERT INTO pending (part, value) VALUES (?, ?)", i, string(text)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func writeHead[T any](x *Index, key string, v T) error {

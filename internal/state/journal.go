@@ -108,7 +108,7 @@ type Journal struct {
 // before that leaves no journal and nothing was changed. A journal that is
 // there already stays: [ErrJournalExists].
 func Begin(dir *os.File, in *Intent) (*Journal, error) {
-	f, err := publish(dir, journalName, false, func(w io.Writer) error { return writeIntent(w, in) })
+	f, err := publish(dir, journalName, false, func(f *os.File) error { return writeIntent(f, in) })
 	if errors.Is(err, fs.ErrExist) {
 		err = ErrJournalExists
 	}
@@ -122,7 +122,7 @@ func Begin(dir *os.File, in *Intent) (*Journal, error) {
 // carries on from there: at every moment one of the two is there, as a whole.
 // The new one must say all that counts of the old one.
 func Replace(dir *os.File, in *Intent) (*Journal, error) {
-	f, err := publish(dir, journalName, true, func(w io.Writer) error { return writeIntent(w, in) })
+	f, err := publish(dir, journalName, true, func(f *os.File) error { return writeIntent(f, in) })
 	if err != nil {
 		return nil, fmt.Errorf("write journal of sync %d: %w", in.Sync, err)
 	}

@@ -3,7 +3,6 @@ package state
 import (
 	"bytes"
 	"errors"
-	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -148,7 +147,7 @@ func TestJournalTorn(t *testing.T) {
 func TestBeginCutOff(t *testing.T) {
 	dir := openDir(t)
 	cut := errors.New("power cut")
-	_, err := publish(dir, journalName, false, func(w io.Writer) error {
+	_, err := publish(dir, journalName, false, func(w *os.File) error {
 		must(t, writeIntent(w, &Intent{}))
 		// As after a crash: the temporary file is there, its journal is not.
 		must(t, os.Link(filepath.Join(dir.Name(), tempName), filepath.Join(dir.Name(), "left")))

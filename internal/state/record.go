@@ -117,14 +117,14 @@ type Summary struct {
 	Totals
 }
 
-// details is the rest of a record.
+// details are the rest of a record, in parts of a line each.
 type details struct {
-	Previous int `json:",omitempty"` // 0 also where an earlier version wrote the record
-	Actions  []ReportAction
-	Met      []merge.Conflict
-	Notes    []string `json:",omitempty"`
-	Expiry   []Expiry `json:",omitempty"`
-	Pending  Pending
+	Previous int              `json:",omitempty"` // 0 also where an earlier version wrote the record
+	Actions  []ReportAction   `json:",omitempty"`
+	Met      []merge.Conflict `json:",omitempty"`
+	Notes    []string         `json:",omitempty"`
+	Expiry   []Expiry         `json:",omitempty"`
+	Pending  Pending          `json:",omitzero"`
 
 	Decided      map[string]Decided `json:",omitempty"`
 	MaxDeletions *int               `json:",omitempty"`
@@ -139,18 +139,15 @@ func recordName(sync int) string { return fmt.Sprintf("sync.%d.json", sync) }
 // or not at all. There is one of each N: a second one is fs.ErrExist.
 func WriteRecord(dir *os.File, r *Record) error {
 	name := recordName(r.Sync)
-	head, err := codec.Encode(Summary{r.Meta, r.Started, r.Finished, r.Report.Totals})
-	if err != nil {
-		return fmt.Errorf("write %q: %w", name, err)
-	}
-	body, err := codec.Encode(details{
+	lines := []line{encoded(Summary{r.Meta, r.Started, r.Finished, r.Report.Totals})}
+	all := details{
 		Previous: r.Previous, Actions: r.Report.Actions, Met: r.Report.Met, Notes: r.Report.Notes, Expiry: r.Report.Expiry,
 		Pending: r.Pending, Decided: r.Report.Decided, MaxDeletions: r.Report.MaxDeletions,
-	})
-	if err != nil {
-		return fmt.Errorf("write %q: %w", name, err)
 	}
-	f, err := publish(dir, name, false, sealed(recordKind, head, body))
+	for _, part := range all.parts(partLen) {
+		lines = append(lines, encoded(part))
+	}
+	f, err := publish(dir, name, false, sealed(recordKind, lines...))
 	if err != nil {
 		return fmt.Errorf("write %q: %w", name, err)
 	}
@@ -160,27 +157,25 @@ func WriteRecord(dir *os.File, r *Record) error {
 // ReadSummary reads the first part of the record of that sync only.
 // Errors: fs.ErrNotExist, [ErrDamaged], [ErrVersion].
 func ReadSummary(dir *os.File, sync int) (*Summary, error) {
-	lines, err := readLines(dir, sync, 1)
-	if err != nil {
-		return nil, err
-	}
-	return decodeSummary(lines[0], sync)
+	return readRecord(dir, sync, 1, nil)
 }
 
-// ReadRecord reads the record of that sync and checks its checksum.
+// ReadRecord reads the record of that sync and checks its checksums.
 // Errors: fs.ErrNotExist, [ErrDamaged], [ErrVersion].
 func ReadRecord(dir *os.File, sync int) (*Record, error) {
-	lines, err := readLines(dir, sync, 2)
+	var d *details
+	s, err := readRecord(dir, sync, -1, func(line []byte) error {
+		if d == nil {
+			d = new(details)
+			return codec.Decode(line, d)
+		}
+		var part details
+		err := codec.Decode(line, &part)
+		d.add(part)
+		return err
+	})
 	if err != nil {
 		return nil, err
-	}
-	s, err := decodeSummary(lines[0], sync)
-	if err != nil {
-		return nil, err
-	}
-	d := new(details)
-	if err := codec.Decode(lines[1], d); err != nil {
-		return nil, damagedRecord(sync, err)
 	}
 	return &Record{
 		Meta: s.Meta, Previous: d.Previous, Started: s.Started, Finished: s.Finished,
@@ -192,35 +187,40 @@ func ReadRecord(dir *os.File, sync int) (*Record, error) {
 	}, nil
 }
 
-// readLines reads the first n lines after the seal.
-func readLines(dir *os.File, sync, n int) ([][]byte, error) {
+// checkRecord reads the first part and checks the checksums of the rest.
+func checkRecord(dir *os.File, sync int) (*Summary, error) {
+	return readRecord(dir, sync, -1, func([]byte) error { return nil })
+}
+
+// readRecord reads the first n lines after the seal, all if n is negative: the
+// first is the summary, details gets the others.
+func readRecord(dir *os.File, sync, n int, details func(line []byte) error) (s *Summary, err error) {
 	name := recordName(sync)
 	f, err := open(dir, name)
 	if err != nil {
 		return nil, fmt.Errorf("read %q: %w", name, err)
 	}
 	defer f.Close()
-	lines, err := unseal(bufio.NewReader(f), recordKind, n)
+	lines := 0
+	err = unseal(bufio.NewReader(f), recordKind, n, func(i int, line []byte) error {
+		lines++
+		if i > 0 {
+			return asDamage(details(line))
+		}
+		s = new(Summary)
+		err := codec.Decode(line, s)
+		if err == nil && s.Sync != sync {
+			err = fmt.Errorf("it is that of sync %d", s.Sync)
+		}
+		return asDamage(err)
+	})
+	if err == nil && n < 0 && lines < 2 {
+		err = fmt.Errorf("%w: it has a summary only", ErrDamaged)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read %q: %w", name, err)
 	}
-	return lines, nil
-}
-
-func decodeSummary(line []byte, sync int) (*Summary, error) {
-	s := new(Summary)
-	err := codec.Decode(line, s)
-	if err == nil && s.Sync != sync {
-		err = fmt.Errorf("it is that of sync %d", s.Sync)
-	}
-	if err != nil {
-		return nil, damagedRecord(sync, err)
-	}
 	return s, nil
-}
-
-func damagedRecord(sync int, err error) error {
-	return fmt.Errorf("read %q: %w: %w", recordName(sync), ErrDamaged, err)
 }
 
 // ListRecords returns the syncs of which the directory has a record, the newest
@@ -251,16 +251,10 @@ func NewestRecord(dir *os.File) (r *Record, damaged []error, err error) {
 }
 
 // NewestSummary returns the first part of the newest record, as [NewestRecord]
-// does the whole. The rest is checked against its checksum only: that of a first
+// does the whole. The rest is checked against its checksums only: that of a first
 // sync is long.
 func NewestSummary(dir *os.File) (s *Summary, damaged []error, err error) {
-	return newest(dir, func(dir *os.File, sync int) (*Summary, error) {
-		lines, err := readLines(dir, sync, 2)
-		if err != nil {
-			return nil, err
-		}
-		return decodeSummary(lines[0], sync)
-	})
+	return newest(dir, checkRecord)
 }
 
 func newest[T any](dir *os.File, read func(*os.File, int) (*T, error)) (r *T, damaged []error, err error) {

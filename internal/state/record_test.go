@@ -109,6 +109,8 @@ func TestRecord(t *testing.T) {
 	})
 }
 
+func raw(text string) line { return func() ([]byte, error) { return []byte(text), nil } }
+
 func testRecord(sync int) *Record {
 	return &Record{
 		Meta: Meta{Mailbox: "chris", Sync: sync}, Started: time.Unix(1450677467, 0),
@@ -177,13 +179,13 @@ func TestNewestRecord(t *testing.T) {
 	must(t, os.WriteFile(path("sync.11.json"), nil, 0o600))
 	must(t, unix.Mkfifo(path("sync.12.json.fifo"), 0o600))
 	must(t, os.Rename(path("sync.12.json.fifo"), path("sync.12.json")))
-	must(t, os.Rename(path("sync.9.json"), path("sync.13.json")))                                             // the right content under a wrong name
-	f, err := publish(dir, "sync.15.json", false, sealed(decisionsKind, []byte(`{"Sync":15}`), []byte("{}"))) // another kind of file
+	must(t, os.Rename(path("sync.9.json"), path("sync.13.json")))                                       // the right content under a wrong name
+	f, err := publish(dir, "sync.15.json", false, sealed(decisionsKind, raw(`{"Sync":15}`), raw("{}"))) // another kind of file
 	must(t, err)
 	must(t, f.Close())
 	newest(10, 4)
 	must(t, os.Remove(path("sync.15.json")))
-	must(t, os.WriteFile(path("sync.14.json"), []byte(`{"Snapmerge":"sync","Version":2,"New":"field"}`+"\n"), 0o600))
+	must(t, os.WriteFile(path("sync.14.json"), []byte(`{"Snapmerge":"sync","Version":3,"New":"field"}`+"\n"), 0o600))
 	if _, _, err := NewestRecord(dir); !errors.Is(err, ErrVersion) {
 		t.Errorf("record of a newer program: %v, want ErrVersion", err)
 	}
@@ -195,7 +197,7 @@ func TestNewestRecord(t *testing.T) {
 // Fields that a later version has added are left out.
 func TestUnknownFields(t *testing.T) {
 	dir := openDir(t)
-	f, err := publish(dir, recordName(3), false, sealed(recordKind, []byte(`{"Sync":3,"Later":{"a":[1]}}`), []byte(`{"Later":1,"Pending":{"Later":2,"Folders":["a"]}}`)))
+	f, err := publish(dir, recordName(3), false, sealed(recordKind, raw(`{"Sync":3,"Later":{"a":[1]}}`), raw(`{"Later":1,"Pending":{"Later":2,"Folders":["a"]}}`)))
 	must(t, err)
 	must(t, f.Close())
 	r, err := ReadRecord(dir, 3)

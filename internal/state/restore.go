@@ -1,7 +1,6 @@
 package state
 
 import (
-	"bufio"
 	"cmp"
 	"fmt"
 	"io/fs"
@@ -9,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"snapmerge/internal/codec"
 	"snapmerge/merge"
 	"snapmerge/tree"
 )
@@ -59,12 +57,9 @@ const restoreKind = "restore"
 // returns, the file is durable; after a crash it is there as a whole or as it
 // was before.
 func WriteRestore(dir *os.File, r *Restore) error {
-	data, err := codec.Encode(*r)
+	f, err := publish(dir, r.file(), !r.Finished.IsZero(), sealed(restoreKind, encoded(*r)))
 	if err == nil {
-		var f *os.File
-		if f, err = publish(dir, r.file(), !r.Finished.IsZero(), sealed(restoreKind, data)); err == nil {
-			err = f.Close()
-		}
+		err = f.Close()
 	}
 	if err != nil {
 		return fmt.Errorf("write %q: %w", r.file(), err)
@@ -88,18 +83,11 @@ func readRestore(dir *os.File, id RestoreID) (*Restore, error) {
 		return nil, err
 	}
 	defer f.Close()
-	lines, err := unseal(bufio.NewReader(f), restoreKind, 1)
-	if err != nil {
-		return nil, err
-	}
 	r := new(Restore)
-	if err = codec.Decode(lines[0], r); err == nil && r.RestoreID != id {
-		err = fmt.Errorf("it is that of restore %s", r.RestoreID)
+	if err = unsealOne(f, restoreKind, r); err == nil && r.RestoreID != id {
+		err = fmt.Errorf("%w: it is that of restore %s", ErrDamaged, r.RestoreID)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
-	}
-	return r, nil
+	return r, err
 }
 
 // ListRestores returns the restores of which the directory has a file, in their

@@ -70,42 +70,42 @@ type State struct {
 // agreed on, and what waits for a person. It is complete: together with the
 // two snapshots it is the state.
 type Pending struct {
-	Agreed []AgreedMessage
+	Agreed []AgreedMessage `json:",omitempty"`
 	// Folders that both sides had after the sync, by their agreed names.
-	Folders []string
+	Folders []string `json:",omitempty"`
 	// Pairs has every file of the two snapshots whose message is not its key,
 	// ordered by side and place. See [NextPairs].
-	Pairs []Pair
-	Own   []OwnFile
+	Pairs []Pair    `json:",omitempty"`
+	Own   []OwnFile `json:",omitempty"`
 	// OwnFolders are those that the sync made: they too are not in the base snapshot.
-	OwnFolders []OwnFolder
+	OwnFolders []OwnFolder `json:",omitempty"`
 	// Renamed are folders that the sync renamed, old name to new: the base snapshot
 	// still shows the old one.
-	Renamed   [2]map[string]string
-	Held      []Held
-	Decisions map[string]Decided // by conflict ID: the ones still in force, "seen" included
-	Differs   []string           // messages whose bytes online are not the bytes offline
+	Renamed   [2]map[string]string `json:",omitzero"`
+	Held      []Held               `json:",omitempty"`
+	Decisions map[string]Decided   `json:",omitempty"` // by conflict ID: the ones still in force, "seen" included
+	Differs   []string             `json:",omitempty"` // messages whose bytes online are not the bytes offline
 	// Refused is what in each base snapshot can not be mail: the next one is only
 	// compared with it. RefusedMore counts what the lists have no room for.
-	Refused     [2][]tree.Refused
-	RefusedMore [2]int
+	Refused     [2][]tree.Refused `json:",omitzero"`
+	RefusedMore [2]int            `json:",omitzero"`
 	// Limit is the size in bytes above which online's mail was refused.
-	Limit int64
+	Limit int64 `json:",omitempty"`
 	// Undo names the snapshots that deletions within preserve_min were made from.
-	Undo []Undo
+	Undo []Undo `json:",omitempty"`
 	// Rules is a fingerprint of the folder rules. With other rules every message
 	// is looked at again.
-	Rules string
+	Rules string `json:",omitempty"`
 	// LastSync is when the sync began, by home's clock: the next one tells by it
 	// that a clock is wrong, and what has become due since.
-	LastSync time.Time
+	LastSync time.Time `json:",omitzero"`
 	// Made are the archive subfolders that syncs have made on each side, and that
 	// are removed when they have become empty.
-	Made [2][]string
+	Made [2][]string `json:",omitzero"`
 	// Subscribed are the folders that clients of both sides are subscribed to.
 	Subscribed []string `json:",omitempty"`
 	// Unfiled are messages that were to be moved, and were not.
-	Unfiled []string
+	Unfiled []string `json:",omitempty"`
 }
 
 // An AgreedMessage is one whose agreed state is not what the base snapshots
