@@ -87,7 +87,7 @@ func (r *run) acknowledge(ctx context.Context, h host.Host, j *state.Journal, ba
 
 // maxBatch is how many steps share one syncfs. What a kill finds done but not
 // yet acknowledged, the next run must recognise by its traces.
-const maxBatch = 2000
+const maxBatch = 10_000
 
 // runSteps runs the steps in their order, in batches: a step that depends on how
 // earlier ones ended begins a new one.
