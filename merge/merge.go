@@ -177,7 +177,7 @@ func Merge(in Input, p Policy) Plan {
 	for _, i := range wait {
 		results[i] = mergeMessage(in.Messages[i], fm, in, p, options{hold: results[i].opt.hold, keep: true})
 	}
-	plan := Plan{Notes: notes(results, len(wait), &p)}
+	plan := Plan{Notes: notes(results, len(wait), &p), Outcomes: make([]Outcome, 0, len(results))}
 	for _, r := range results {
 		plan.Actions = append(plan.Actions, r.withoutFull(r.actions(), fm)...)
 		plan.Conflicts = append(plan.Conflicts, r.conflicts...)

@@ -61,13 +61,28 @@ func identify(base [2]*base, now [2]*now, own [2]map[uint64]string, planned [2]m
 type keyed struct {
 	asked bool // the bases have been
 	list  []string
-	has   map[string]bool
+	many  map[string]bool // all of the list, once it is long: nearly every key has one message
+}
+
+func (k *keyed) has(message string) bool {
+	if k.many != nil {
+		return k.many[message]
+	}
+	return slices.Contains(k.list, message)
 }
 
 func (k *keyed) add(message string) {
-	if !k.has[message] {
-		k.has[message] = true
-		k.list = append(k.list, message)
+	if k.has(message) {
+		return
+	}
+	k.list = append(k.list, message)
+	if k.many != nil {
+		k.many[message] = true
+	} else if len(k.list) > maxUnderKey {
+		k.many = map[string]bool{}
+		for _, m := range k.list {
+			k.many[m] = true
+		}
 	}
 }
 
@@ -77,7 +92,7 @@ func (id *identities) know(key, message string) {
 	}
 	k := id.byKey[key]
 	if k == nil {
-		k = &keyed{has: map[string]bool{}}
+		k = &keyed{}
 		id.byKey[key] = k
 	}
 	k.add(message)
@@ -90,7 +105,7 @@ func (id *identities) known(key string) *keyed {
 	if k != nil && k.asked {
 		return k
 	}
-	all := &keyed{asked: true, has: map[string]bool{}}
+	all := &keyed{asked: true}
 	for _, side := range merge.Sides {
 		for _, f := range id.base[side].ofKey(key) {
 			all.add(f.message)
@@ -295,11 +310,11 @@ func (id *identities) nameFor(side merge.Side, k string) string {
 // newName names a new message: by its key, or for a second mail of that key by
 // something that no key can be.
 func newName(k string, known *keyed) string {
-	if !known.has[k] {
+	if !known.has(k) {
 		return k
 	}
 	for n := len(known.list) + 1; ; n++ {
-		if name := fmt.Sprintf("%s,%d", k, n); !known.has[name] {
+		if name := fmt.Sprintf("%s,%d", k, n); !known.has(name) {
 			return name
 		}
 	}

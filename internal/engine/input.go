@@ -87,6 +87,7 @@ func (r *run) addExpired(set map[string]bool) {
 // stays out of it: it waits in online's new/.
 func (r *run) input() (merge.Input, error) {
 	in := merge.Input{Agreed: r.last.Folders, Decisions: r.decisions(), Waiting: map[string]bool{}}
+	in.Messages = make([]merge.Message, 0, len(r.work))
 	if r.now[merge.Online].folder(tree.Inbox) == nil || r.now[merge.Offline].folder(tree.Inbox) == nil {
 		// A store without its INBOX is none: nobody has deleted its folders.
 		in.Agreed = nil

@@ -192,6 +192,9 @@ func (r *run) own() []state.OwnFile {
 // something for as long as it is so, and those that could not be carried out.
 func (r *run) keptDecisions() map[string]state.Decided {
 	all := r.allDecided()
+	if len(all) == 0 {
+		return nil
+	}
 	out := map[string]state.Decided{}
 	for _, c := range r.plan.Closed {
 		out[c.ID] = all[c.ID]

@@ -66,20 +66,18 @@ func (r *run) actedOn(held []state.Held) map[string]state.Decided {
 
 // distinct returns actions, not files: several files of one message in a folder are
 // one action.
-func distinct(all []state.ReportAction) (out []state.ReportAction) {
+func distinct(all []state.ReportAction) []state.ReportAction {
 	type once struct {
 		side                  merge.Side
 		op, message, from, to string
 	}
-	seen := map[once]bool{}
-	for _, a := range all {
+	seen := make(map[once]bool, len(all))
+	return slices.DeleteFunc(slices.Clone(all), func(a state.ReportAction) bool {
 		id := once{a.Side, a.Op, a.Message, a.From, a.To}
-		if !seen[id] {
-			out = append(out, a)
-		}
+		again := seen[id]
 		seen[id] = true
-	}
-	return out
+		return again
+	})
 }
 
 func count(rep *state.Report) {

@@ -19,15 +19,20 @@ import (
 type deletions struct {
 	meta     state.Meta // of the sync that deletes
 	steps    []state.Step
-	outcomes map[string]merge.Outcome
+	outcomes []merge.Outcome // in the order of their messages
 }
 
 func newDeletions(in *state.Intent) deletions {
-	d := deletions{in.Meta, in.Steps, map[string]merge.Outcome{}}
-	for _, o := range in.Outcomes {
-		d.outcomes[o.Message] = o
+	slices.SortFunc(in.Outcomes, func(a, b merge.Outcome) int { return strings.Compare(a.Message, b.Message) })
+	return deletions{in.Meta, in.Steps, in.Outcomes}
+}
+
+func (d deletions) outcome(message string) merge.Outcome {
+	i, ok := slices.BinarySearchFunc(d.outcomes, message, func(o merge.Outcome, m string) int { return strings.Compare(o.Message, m) })
+	if !ok {
+		return merge.Outcome{}
 	}
-	return d
+	return d.outcomes[i]
 }
 
 // describe completes the report of a step: keywords by their names, as letters
@@ -36,7 +41,7 @@ func (r *run) describe(a *state.ReportAction, s state.Step, d deletions) {
 	if s.Action == nil || a.Before == nil {
 		return
 	}
-	slots := d.outcomes[s.Action.Message].Slots
+	slots := d.outcome(s.Action.Message).Slots
 	if i := s.Action.Slot; i < len(slots) && slots[i].Now[a.Side] != nil {
 		a.Before.Keywords = slots[i].Now[a.Side].Keywords
 	}
@@ -103,6 +108,7 @@ func (r *run) undo(actions []state.ReportAction) ([]state.Undo, error) {
 // intentOf is what the journal says of this run.
 func (r *run) intentOf() *state.Intent {
 	in := &state.Intent{Meta: r.meta, Started: r.now0, Outcomes: r.plan.Outcomes, Earlier: r.recovered}
+	in.Steps = make([]state.Step, 0, len(r.list))
 	for _, s := range r.list {
 		in.Steps = append(in.Steps, s.intent())
 	}
