@@ -34,7 +34,7 @@ func BenchmarkSync(b *testing.B) {
 		}
 		b.Run(s, func(b *testing.B) { measure(b, bin, n, t) })
 	}
-	fmt.Print("\n", t)
+	fmt.Print("\n", t, t.growth())
 }
 
 // A rig is one mailbox on two file systems, with an sshd between them.

@@ -3,6 +3,7 @@ package bench
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -53,9 +54,35 @@ func (f floors) String() string {
 }
 
 // A table collects what is printed at the end.
-type table struct{ strings.Builder }
+type table struct {
+	strings.Builder
+	rows []row
+}
+
+type row struct {
+	mails  int
+	name   string
+	wall   time.Duration
+	memory int64
+}
+
+// growth says what each kind of sync takes more of than with fewer mails.
+func (t *table) growth() string {
+	var b strings.Builder
+	for i, r := range t.rows {
+		for _, before := range slices.Backward(t.rows[:i]) {
+			if before.name == r.name {
+				fmt.Fprintf(&b, "from %d to %d mails, %s: %.2f times the time, the time to connect in neither, and %.2f times the memory\n",
+					before.mails, r.mails, r.name, float64(r.wall)/float64(before.wall), float64(r.memory)/float64(before.memory))
+				break
+			}
+		}
+	}
+	return b.String()
+}
 
 func (t *table) add(mails int, name string, r result, f floors) {
+	t.rows = append(t.rows, row{mails, name, r.wall - r.connect(), r.memory})
 	fmt.Fprintf(t, "%d mails, %s: %s, %s CPU, %d MiB, %d bytes received\n", mails, name, short(r.wall), short(r.cpu), r.memory>>20, r.sync.Received)
 	fmt.Fprintf(t, "    home %v, online %v\n", did(r.sync.Offline), did(r.sync.Online))
 	var parts []string
