@@ -161,7 +161,7 @@ func Merge(in Input, p Policy) Plan {
 	fm := newFolderMerge(in, p)
 	results := make([]result, len(in.Messages))
 	for i, m := range in.Messages {
-		results[i] = mergeMessage(m, fm, in, p, options{})
+		results[i] = mergeMessage(m, fm, in, &p, options{})
 	}
 	for _, side := range Sides {
 		if !tooMany(results, side, in.Known[side], &p) {
@@ -169,13 +169,13 @@ func Merge(in Input, p Policy) Plan {
 		}
 		for i, m := range in.Messages {
 			if results[i].deletedOn[side] {
-				results[i] = mergeMessage(m, fm, in, p, options{hold: true})
+				results[i] = mergeMessage(m, fm, in, &p, options{hold: true})
 			}
 		}
 	}
 	wait := postponed(results, p.MaxExpire)
 	for _, i := range wait {
-		results[i] = mergeMessage(in.Messages[i], fm, in, p, options{hold: results[i].opt.hold, keep: true})
+		results[i] = mergeMessage(in.Messages[i], fm, in, &p, options{hold: results[i].opt.hold, keep: true})
 	}
 	plan := Plan{Notes: notes(results, len(wait), &p), Outcomes: make([]Outcome, 0, len(results))}
 	for _, r := range results {

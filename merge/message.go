@@ -1,6 +1,7 @@
 package merge
 
 import (
+	"slices"
 	"time"
 
 	"snapmerge/tree"
@@ -36,8 +37,8 @@ type options struct {
 }
 
 // mergeMessage decides about one message.
-func mergeMessage(m Message, fm *folderMerge, in Input, p Policy, opt options) result {
-	r := result{p: &p, opt: opt}
+func mergeMessage(m Message, fm *folderMerge, in Input, p *Policy, opt options) result {
+	r := result{p: p, opt: opt}
 	r.decide(m, fm, in)
 	r.unfold(fm)
 	return r
@@ -164,7 +165,11 @@ func hideSkipped(m *Message, p *Policy) hidden {
 }
 
 func splitSkipped(ps []tree.Placement, p *Policy) (seen, skipped []tree.Placement) {
-	for _, x := range sorted(ps) {
+	ps = sorted(ps)
+	if !slices.ContainsFunc(ps, func(x tree.Placement) bool { return p.For(x.Folder).Skip }) {
+		return ps, nil // nearly always
+	}
+	for _, x := range ps {
 		if p.For(x.Folder).Skip {
 			skipped = append(skipped, x)
 		} else {

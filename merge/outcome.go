@@ -216,7 +216,9 @@ func differ(a, b map[string]string) map[string]bool {
 
 // sorted returns the placements ordered by folder.
 func sorted(ps []tree.Placement) []tree.Placement {
-	out := slices.Clone(ps)
-	slices.SortStableFunc(out, func(a, b tree.Placement) int { return strings.Compare(a.Folder, b.Folder) })
-	return out
+	byFolder := func(a, b tree.Placement) int { return strings.Compare(a.Folder, b.Folder) }
+	if slices.IsSortedFunc(ps, byFolder) {
+		return ps
+	}
+	return slices.SortedStableFunc(slices.Values(ps), byFolder)
 }

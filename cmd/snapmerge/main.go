@@ -105,7 +105,7 @@ func main() {
 	// A first sync holds some kilobytes of every mail: on a small machine at home
 	// memory is dearer than the few percent of its time that this costs.
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(50)
+		debug.SetGCPercent(25)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 1)
