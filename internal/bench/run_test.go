@@ -94,14 +94,16 @@ func (t *table) add(mails int, name string, r result, f floors) {
 		return
 	}
 	fmt.Fprintf(t, "    floors: %s\n", f)
-	if ratio := r.ratio(f); ratio > 0 {
-		t.note("ratio to the floor, the time to connect in neither: %.2f", ratio)
+	for i := range f {
+		if ratio := r.ratio(f[:i+1]); ratio > 0 {
+			t.note("ratio to %s, the time to connect in neither: %.2f", f[i].what, ratio)
+		}
 	}
 }
 
 func (t *table) note(format string, args ...any) { fmt.Fprintf(t, "    "+format+"\n", args...) }
 
-// ratio compares with the sum of the floors, if they have one; else it is 0.
+// ratio compares with the last of the floors, if that is a sum of others; else it is 0.
 func (r result) ratio(f floors) float64 {
 	last := f[len(f)-1]
 	if !strings.HasPrefix(last.what, "in all") {
