@@ -103,7 +103,7 @@ func main() {
 		mirror.Child()
 	}
 	// A first sync holds some kilobytes of every mail: on a small machine at home
-	// memory is dearer than the few percent of its time that this costs.
+	// memory is dearer than the tenth of its processor time that this costs.
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(25)
 	}

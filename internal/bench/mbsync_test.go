@@ -37,7 +37,7 @@ func (r *rig) mbsync() {
 	must(r.B, os.WriteFile(config, fmt.Appendf(nil, mbsyncConfig, far, near), 0o600))
 	for _, what := range []string{"first", "nothing to do", "1,000 changes"} {
 		if what == "1,000 changes" {
-			r.change(3, far, near)
+			r.change(7, far, near)
 		}
 		_, u := measured(r.B, "mbsync", "-q", "-c", config, "-a")
 		fmt.Fprintf(r.t, "%d mails, %s, by mbsync without fsync: %s, %s CPU, %d MiB\n", r.mails, what, short(u.Wall), short(u.CPU), u.Memory>>20)

@@ -65,7 +65,7 @@ func TestKill(t *testing.T) {
 			for _, c := range with {
 				t.Run(strings.TrimSuffix(fmt.Sprintf("%s, %s", k, c.name), ", "), func(t *testing.T) {
 					t.Parallel()
-					if killed(t, k, c) {
+					if killed(t, k, c, 0) {
 						hit.Add(1)
 					}
 				})
@@ -87,7 +87,7 @@ func TestKillThenChange(t *testing.T) {
 		for _, c := range changes {
 			t.Run(fmt.Sprintf("%s, %s", k, c.name), func(t *testing.T) {
 				t.Parallel()
-				killed(t, k, c)
+				killed(t, k, c, 0)
 			})
 		}
 	}
@@ -107,10 +107,35 @@ func TestKillSurvived(t *testing.T) {
 	}
 }
 
-// killed runs one case. It returns whether the process was killed.
-func killed(t *testing.T, k kill, c change) bool {
+// TestKillBetweenBatches: the same where every seven steps are acknowledged. The
+// kill comes at what makes them durable, or at a change, in a batch of any number.
+func TestKillBetweenBatches(t *testing.T) {
+	const batch = 7
+	w := prepare(t, btrfstest.Shared(t).Path)
+	w.batch = batch
+	calls, rng := w.callsByName(), random(t)
+	if calls["syncfs"] < 8 {
+		t.Fatalf("sixty steps in %d batches", calls["syncfs"])
+	}
+	var points []kill
+	for n := range calls["syncfs"] {
+		points = append(points, kill{"syncfs", n + 1}, kill{"fsync", 1 + rng.IntN(calls["fsync"])}, kill{"renameat2", 1 + rng.IntN(calls["renameat2"])})
+	}
+	for _, k := range points {
+		c := changes[rng.IntN(len(changes))]
+		t.Run(fmt.Sprintf("%s, %s", k, c.name), func(t *testing.T) {
+			t.Parallel()
+			killed(t, k, c, batch)
+		})
+	}
+}
+
+// killed runs one case, with batches of that many steps if it is not 0. It returns
+// whether the process was killed.
+func killed(t *testing.T, k kill, c change, batch int) bool {
 	plain, want := wantEnd(t, change{}), wantEnd(t, c)
 	w := prepare(t, btrfstest.Shared(t).Path)
+	w.batch = batch
 	before := files(t, w.offline.path)
 	if !w.killedAt(k) {
 		t.Error("the process was not killed")
@@ -175,7 +200,7 @@ func (w *world) strace(args ...string) (string, error) {
 	self, err := os.Executable()
 	must(w.t, err)
 	cmd := exec.Command("strace", append(append([]string{"-f", "-qq"}, args...), self)...)
-	cmd.Env = append(os.Environ(), childDir+"="+w.dir)
+	cmd.Env = append(os.Environ(), childDir+"="+w.dir, fmt.Sprint(childBatch, "=", w.batch))
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	err = cmd.Run()

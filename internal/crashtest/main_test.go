@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"strconv"
 	"testing"
 
 	"snapmerge/internal/btrfstest"
@@ -16,6 +17,9 @@ import (
 // childDir makes the test binary a program that runs one sync of the world in
 // that directory, and nothing else. That is what is killed.
 const childDir = "SNAPMERGE_CRASHTEST_DIR"
+
+// childBatch is how many steps that run acknowledges at a time; none: all of them.
+const childBatch = "SNAPMERGE_CRASHTEST_BATCH"
 
 func init() {
 	if os.Getenv(childDir) != "" {
@@ -44,7 +48,8 @@ func TestMain(m *testing.M) {
 }
 
 func child(dir string) int {
-	if _, err := engine.Sync(context.Background(), mailbox(dir), stateDir(dir), engine.Options{}); err != nil {
+	batch, _ := strconv.Atoi(os.Getenv(childBatch))
+	if _, err := engine.Sync(context.Background(), mailbox(dir), stateDir(dir), engine.Options{Batch: batch}); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}

@@ -281,3 +281,34 @@ func TestServerExpires(t *testing.T) {
 	c.after(100)
 	c.wantWhere("due", [2]string{"", "list:S"})
 }
+
+// TestOldestLeft: the report says what the oldest mail is that stays online, also
+// when the same sync copies, moves or flags it there.
+func TestOldestLeft(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		do   func(home store)
+		left string // which mail is the oldest of list afterwards
+	}{
+		{"nothing", func(store) {}, "young"},
+		{"copied", func(home store) { home.copy("list", "young", "INBOX") }, "young"},
+		{"flagged", func(home store) { home.flag("list", "young", "F") }, "young"},
+		{"moved away", func(home store) { home.move("list", "young", "INBOX") }, "youngest"},
+		{"deleted", func(home store) { home.delete("list", "young") }, "youngest"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			c := aged(t, nil)
+			c.mail(c.online, "list", "old", "S", 20)
+			c.mail(c.online, "list", "young", "S", 5)
+			c.mail(c.online, "list", "youngest", "S", 4)
+			received := map[string]time.Time{"young": c.now.AddDate(0, 0, -5), "youngest": c.now.AddDate(0, 0, -4)}
+			c.after(0)
+			test.do(c.offline)
+			rep := c.after(20).Record.Report
+			if len(rep.Expiry) != 1 || rep.Online.Expired != 1 || !rep.Expiry[0].Oldest.Equal(received[test.left]) {
+				t.Errorf("expired %+v, want the oldest left to be %s, received %v", rep.Expiry, test.left, received[test.left])
+			}
+		})
+	}
+}

@@ -22,6 +22,7 @@ type world struct {
 	dir     string
 	mb      config.Mailbox // a sync that is killed has always that of [mailbox]
 	ssh     string         // how online is reached; "": it is here
+	batch   int            // of a sync that is killed; 0: all
 	online  store
 	offline store
 }

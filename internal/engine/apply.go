@@ -85,18 +85,15 @@ func (r *run) acknowledge(ctx context.Context, h host.Host, j *state.Journal, ba
 	return j.Ack(ack)
 }
 
-// maxBatch is how many steps share one syncfs. What a kill finds done but not
-// yet acknowledged, the next run must recognise by its traces.
-const maxBatch = 10_000
-
 // runSteps runs the steps in their order, in batches: a step that depends on how
-// earlier ones ended begins a new one.
+// earlier ones ended begins a new one. What a kill finds done but not yet
+// acknowledged, the next run must recognise by its traces.
 func (r *run) runSteps(ctx context.Context, h host.Host, j *state.Journal, steps []int) error {
 	placed := map[string]tree.File{}
 	var done []int // not yet acknowledged
 	for len(steps) > 0 {
 		n := 1
-		for n < len(steps) && n < maxBatch && r.phase(steps[n]) == r.phase(steps[n-1]) {
+		for n < len(steps) && n < r.opt.Batch && r.phase(steps[n]) == r.phase(steps[n-1]) {
 			n++
 		}
 		var ready []int
@@ -113,7 +110,7 @@ func (r *run) runSteps(ctx context.Context, h host.Host, j *state.Journal, steps
 		}
 		err := r.runBatch(ctx, h, ready, placed)
 		done, steps = append(done, steps[:n]...), steps[n:]
-		if err == nil && len(steps) > 0 && len(done) < maxBatch {
+		if err == nil && len(steps) > 0 && len(done) < r.opt.Batch {
 			continue
 		}
 		// Also after an error what was done counts; of two errors the first says

@@ -3,6 +3,7 @@ package engine
 import (
 	"time"
 
+	"snapmerge/internal/apply"
 	"snapmerge/internal/state"
 	"snapmerge/merge"
 	"snapmerge/tree"
@@ -11,7 +12,7 @@ import (
 // expiry sums up by folder what was expired, and finds the oldest mail that is left.
 func (r *run) expiry(actions []state.ReportAction) (out []state.Expiry) {
 	sums := map[string]*state.Expiry{}
-	for _, a := range distinct(actions) {
+	for a := range distinct(actions) {
 		if a.Op != merge.Expire.String() || a.Effect != state.Done {
 			continue
 		}
@@ -56,7 +57,9 @@ func (r *run) oldestLeft(bases map[string]*state.Expiry) map[string]time.Time {
 		if s.side != merge.Online || s.before == nil || s.effect(r.opt.DryRun).Effect != state.Done {
 			continue
 		}
-		moved[idOf(*s.before)] = true
+		if s.op.Kind != apply.Copy { // what was copied is still there
+			moved[idOf(*s.before)] = true
+		}
 		if s.action.To != "" {
 			see(s.action.To, *s.before)
 		}

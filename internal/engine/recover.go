@@ -39,7 +39,7 @@ func (r *run) recover() {
 	for i, s := range r.interrupted.Steps {
 		res, ok := acked[i]
 		if !ok {
-			res = r.seen(i, s)
+			res = r.seen(i, s, d)
 		}
 		if s.Action != nil {
 			at := slot{s.Action.Side, s.Action.Message, s.Action.Slot}
@@ -127,7 +127,7 @@ func without(p *tree.Placement, missing map[string]bool) *tree.Placement {
 // seen tells whether the new snapshot shows a step's effect. Where the user has
 // gone on from it, the effect counts as long as it can be told from what was
 // there before.
-func (r *run) seen(i int, s state.Step) state.StepResult {
+func (r *run) seen(i int, s state.Step, d deletions) state.StepResult {
 	res := state.StepResult{Step: i, Effect: state.Raced, Why: "not found"}
 	if s.Action == nil {
 		if r.folderSeen(*s.Folder) {
@@ -147,7 +147,7 @@ func (r *run) seen(i int, s state.Step) state.StepResult {
 	case merge.Move:
 		done = in(a.To) && !in(a.From)
 	case merge.Delete, merge.Expire:
-		done = !in(a.From) && !r.movedOn(s)
+		done = !in(a.From) && !r.movedOn(s, d)
 	case merge.Flag:
 		for _, p := range now.placements(a.Message) {
 			done = done || p.Folder == a.To && samePlacement(p, tree.Placement{Folder: a.To, Flags: a.Flags, Keywords: a.Keywords})
@@ -164,16 +164,11 @@ func (r *run) seen(i int, s state.Step) state.StepResult {
 
 // movedOn tells whether a file that was to be removed is where that side did not
 // have the message: then it was moved there, not removed.
-func (r *run) movedOn(s state.Step) bool {
+func (r *run) movedOn(s state.Step, d deletions) bool {
 	had := map[string]bool{}
-	for _, o := range r.interrupted.Outcomes {
-		if o.Message != s.Action.Message {
-			continue
-		}
-		for _, slot := range o.Slots {
-			if p := slot.Now[s.Action.Side]; p != nil {
-				had[p.Folder] = true
-			}
+	for _, slot := range d.outcome(s.Action.Message).Slots {
+		if p := slot.Now[s.Action.Side]; p != nil {
+			had[p.Folder] = true
 		}
 	}
 	for _, f := range r.now[s.Action.Side].all(s.Action.Message) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
+	"iter"
 	"slices"
 	"time"
 
@@ -64,24 +65,27 @@ func (r *run) actedOn(held []state.Held) map[string]state.Decided {
 	return out
 }
 
-// distinct returns actions, not files: several files of one message in a folder are
+// distinct yields actions, not files: several files of one message in a folder are
 // one action.
-func distinct(all []state.ReportAction) []state.ReportAction {
+func distinct(all []state.ReportAction) iter.Seq[state.ReportAction] {
 	type once struct {
 		side                  merge.Side
 		op, message, from, to string
 	}
-	seen := make(map[once]bool, len(all))
-	return slices.DeleteFunc(slices.Clone(all), func(a state.ReportAction) bool {
-		id := once{a.Side, a.Op, a.Message, a.From, a.To}
-		again := seen[id]
-		seen[id] = true
-		return again
-	})
+	return func(yield func(state.ReportAction) bool) {
+		seen := map[once]bool{}
+		for _, a := range all {
+			id := once{a.Side, a.Op, a.Message, a.From, a.To}
+			if !seen[id] && !yield(a) {
+				return
+			}
+			seen[id] = true
+		}
+	}
 }
 
 func count(rep *state.Report) {
-	for _, a := range distinct(rep.Actions) {
+	for a := range distinct(rep.Actions) {
 		if a.Effect == state.Raced {
 			rep.Raced++
 		}

@@ -33,8 +33,11 @@ type Options struct {
 	// Progress is told what is being done and how far it is; total is 0 if unknown.
 	// While a stream is received it is called from two goroutines.
 	Progress func(stage string, done, total int)
-	Now      func() time.Time // the clock
-	Connect  Connect          // nil: online is a path on this machine
+	// Batch is how many steps are done before they are made durable and acknowledged
+	// in the journal; 0 stands for 10,000.
+	Batch   int
+	Now     func() time.Time // the clock
+	Connect Connect          // nil: online is a path on this machine
 }
 
 // Stages, as Progress and Result.Stages name them.
@@ -139,6 +142,9 @@ type run struct {
 func Sync(ctx context.Context, mb config.Mailbox, stateDir string, opt Options) (*Result, error) {
 	if opt.Now == nil {
 		opt.Now = time.Now
+	}
+	if opt.Batch == 0 {
+		opt.Batch = 10_000
 	}
 	if opt.Progress == nil {
 		opt.Progress = func(string, int, int) {}

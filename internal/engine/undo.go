@@ -17,14 +17,22 @@ import (
 // deletions are what a plan takes to say of each deletion where the mail can be
 // read afterwards, and what was lost with it.
 type deletions struct {
-	meta     state.Meta // of the sync that deletes
-	steps    []state.Step
-	outcomes []merge.Outcome // in the order of their messages
+	meta     state.Meta           // of the sync that deletes
+	was      [2]map[string]string // what the snapshots call the folders that the plan renames
+	outcomes []merge.Outcome      // in the order of their messages
 }
 
+// newDeletions orders the plan's outcomes, unless they are in order: a merge and a
+// journal have them so.
 func newDeletions(in *state.Intent) deletions {
 	slices.SortFunc(in.Outcomes, func(a, b merge.Outcome) int { return strings.Compare(a.Message, b.Message) })
-	return deletions{in.Meta, in.Steps, in.Outcomes}
+	d := deletions{in.Meta, [2]map[string]string{{}, {}}, in.Outcomes}
+	for _, s := range in.Steps {
+		if f := s.Folder; f != nil && f.Op == merge.RenameFolder {
+			d.was[f.Side][f.To] = f.From
+		}
+	}
+	return d
 }
 
 func (d deletions) outcome(message string) merge.Outcome {
@@ -60,21 +68,11 @@ func (r *run) copyOf(s state.Step, d deletions) *state.SnapshotFile {
 			return &state.SnapshotFile{Snapshot: src.in.name, Path: src.path}
 		}
 	}
-	dir, err := r.store(s.Action.Side).Layout.Dir(d.nameBefore(s.Action.Side, s.Before.Folder))
+	dir, err := r.store(s.Action.Side).Layout.Dir(rename(d.was[s.Action.Side], s.Before.Folder))
 	if err != nil {
 		return nil
 	}
 	return &state.SnapshotFile{Snapshot: d.meta.Snapshots[s.Action.Side], Path: filepath.Join(dir, s.Before.Dir(), s.Before.Name)}
-}
-
-// nameBefore returns what the snapshot calls a folder.
-func (d deletions) nameBefore(side merge.Side, folder string) string {
-	for _, s := range d.steps {
-		if f := s.Folder; f != nil && f.Side == side && f.Op == merge.RenameFolder && f.To == folder {
-			return f.From
-		}
-	}
-	return folder
 }
 
 // undo returns the snapshots that deletions need which are not older than

@@ -2,6 +2,7 @@ package state
 
 import (
 	"bufio"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -16,8 +17,8 @@ import (
 	"snapmerge/internal/codec"
 )
 
-// version is that of every file in the snapshots directory. Since 2 a record has
-// more than two lines; what is of version 1 can be read.
+// version is that of every file in the snapshots directory. Since 2 a record can
+// have more than two lines; what is of version 1 can be read.
 const version = 2
 
 // tempName is what a file is called until it is complete. One name is enough
@@ -145,7 +146,7 @@ func sealed(kind string, lines ...line) func(*os.File) error {
 }
 
 // unseal reads the lines that follow the seal, n of them or, if n is negative,
-// all, and calls read for each.
+// all to the end of the file, and calls read for each.
 func unseal(r *bufio.Reader, kind string, n int, read func(i int, line []byte) error) error {
 	head, err := readLine(r)
 	if err != nil {
@@ -158,7 +159,8 @@ func unseal(r *bufio.Reader, kind string, n int, read func(i int, line []byte) e
 	if err := checkVersion(s.Snapmerge, kind, s.Version); err != nil {
 		return err
 	}
-	if n < 0 {
+	all := n < 0
+	if all {
 		n = len(s.SHA256)
 	}
 	for i := range n {
@@ -172,6 +174,12 @@ func unseal(r *bufio.Reader, kind string, n int, read func(i int, line []byte) e
 		if err := read(i, l); err != nil {
 			return err
 		}
+	}
+	if !all {
+		return nil
+	}
+	if _, err := r.Peek(1); err != io.EOF {
+		return asDamage(cmp.Or(err, errors.New("there is more than the seal says")))
 	}
 	return nil
 }

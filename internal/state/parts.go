@@ -8,8 +8,8 @@ const partLen = 4096
 // parts cuts the lists that can be as long as the mailbox into pieces of n: after
 // a first sync they are, and as one piece they would be in memory several times
 // over while they are written, and be too long for SQLite (a value has a billion
-// bytes at most). The first part has all the rest; [Pending.add] puts them
-// together again.
+// bytes at most). The first part has all the rest, a person's answers among it; [Pending.add] puts
+// them together again.
 func (p Pending) parts(n int) []Pending {
 	first := p
 	first.Agreed, first.Pairs, first.Own, first.Held, first.Differs, first.Unfiled = nil, nil, nil, nil, nil, nil
@@ -49,10 +49,13 @@ func (p *Pending) add(part Pending) {
 func (d details) parts(n int) []details {
 	pending := d.Pending.parts(n)
 	first := d
-	first.Actions, first.Pending = nil, pending[0]
+	first.Actions, first.Met, first.Pending = nil, nil, pending[0]
 	out := []details{first}
 	for l := range slices.Chunk(d.Actions, n) {
 		out = append(out, details{Actions: l})
+	}
+	for l := range slices.Chunk(d.Met, n) {
+		out = append(out, details{Met: l})
 	}
 	for _, p := range pending[1:] {
 		out = append(out, details{Pending: p})
@@ -62,5 +65,6 @@ func (d details) parts(n int) []details {
 
 func (d *details) add(part details) {
 	d.Actions = append(d.Actions, part.Actions...)
+	d.Met = append(d.Met, part.Met...)
 	d.Pending.add(part.Pending)
 }

@@ -11,11 +11,11 @@ import (
 )
 
 // Whatever a list holds, it comes back in its order from parts of any length; and
-// no part is longer, so that a list that somebody adds to [Pending] or a record
-// is either cut or in notLong below.
+// no part is longer: a slice that somebody adds to [Pending] or a record is either
+// cut or in notLong below.
 func TestParts(t *testing.T) {
-	notLong := map[string]bool{ // lists of folders, of snapshots, and of what a person has done
-		"Met": true, "Notes": true, "Expiry": true,
+	notLong := map[string]bool{ // of folders and of snapshots
+		"Notes": true, "Expiry": true,
 		"Folders": true, "OwnFolders": true, "Undo": true, "Subscribed": true,
 	}
 	const long = 7
@@ -103,7 +103,8 @@ func TestLong(t *testing.T) {
 		expectSame(t, "short one", short, p)
 	}
 
-	// Every line counts: one that is gone from the end is missed.
+	// Every line counts: one more than the seal has, or one that is gone from the
+	// end, is damage.
 	path := filepath.Join(dir.Name(), recordName(7))
 	data, err := os.ReadFile(path)
 	must(t, err)
@@ -111,9 +112,11 @@ func TestLong(t *testing.T) {
 	for data[end-1] != '\n' {
 		end--
 	}
-	must(t, os.WriteFile(path, data[:end], 0o600))
-	if _, damaged, err = NewestSummary(dir); err != nil || len(damaged) != 1 {
-		t.Fatalf("without its last line: damaged %v, %v", damaged, err)
+	for what, bad := range map[string][]byte{"without its last line": data[:end], "with a line more": append(data[:len(data):len(data)], "{}\n"...)} {
+		must(t, os.WriteFile(path, bad, 0o600))
+		if _, damaged, err = NewestSummary(dir); err != nil || len(damaged) != 1 {
+			t.Fatalf("%s: damaged %v, %v", what, damaged, err)
+		}
 	}
 }
 

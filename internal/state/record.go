@@ -193,8 +193,8 @@ func checkRecord(dir *os.File, sync int) (*Summary, error) {
 }
 
 // readRecord reads the first n lines after the seal, all if n is negative: the
-// first is the summary, details gets the others.
-func readRecord(dir *os.File, sync, n int, details func(line []byte) error) (s *Summary, err error) {
+// first is the summary, rest gets the others.
+func readRecord(dir *os.File, sync, n int, rest func(line []byte) error) (s *Summary, err error) {
 	name := recordName(sync)
 	f, err := open(dir, name)
 	if err != nil {
@@ -205,7 +205,7 @@ func readRecord(dir *os.File, sync, n int, details func(line []byte) error) (s *
 	err = unseal(bufio.NewReader(f), recordKind, n, func(i int, line []byte) error {
 		lines++
 		if i > 0 {
-			return asDamage(details(line))
+			return asDamage(rest(line))
 		}
 		s = new(Summary)
 		err := codec.Decode(line, s)

@@ -119,7 +119,7 @@ func testRecord(sync int) *Record {
 }
 
 // No byte of a record can change, and none go missing or be added at the end of
-// a line, without being noticed. Bytes after the last line are nobody's.
+// a line, without being noticed.
 func TestRecordDamaged(t *testing.T) {
 	dir := openDir(t)
 	must(t, WriteRecord(dir, testRecord(7)))

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"strings"
 	"syscall"
@@ -21,7 +22,11 @@ func runSQL(path, statement string) error {
 		return err
 	}
 	defer conn.Close()
-	return sqlitex.ExecuteScript(conn, statement, nil)
+	err = sqlitex.ExecuteScript(conn, statement, nil)
+	if verb, _, _ := strings.Cut(statement, " "); err == nil && verb == "UPDATE" && conn.Changes() == 0 {
+		err = fmt.Errorf("%s: nothing to change", statement)
+	}
+	return err
 }
 
 func half(b []byte) []byte { return b[:len(b)/2] }
@@ -103,7 +108,7 @@ var indexDamage = []damage{
 	sqlDamage("another version", "index-damaged", "PRAGMA user_version = 77"),
 	sqlDamage("a table is gone", "index-damaged", "DROP TABLE meta"),
 	{name: "an older index", code: "index-behind", mends: true, do: func(w *world) { w.must(os.WriteFile(w.index(), w.older, 0o600)) }},
-	sqlDamage("what waits", "index-pending", `UPDATE meta SET value = replace(value, '"INBOX"', '"INBOY"') WHERE key = 'pending'`),
+	sqlDamage("what waits", "index-pending", `UPDATE pending SET value = replace(value, '"INBOX"', '"INBOY"')`),
 	sqlDamage("a file is left out", "index-lacks", "DELETE FROM file WHERE name = '7.g:2,S' AND side = 1"),
 	sqlDamage("a file too many", "index-extra", "INSERT INTO file SELECT side, folder, isnew, '77.z:2,', 7777777, size, mtime, ctime, '77.z', NULL FROM file LIMIT 1"),
 	sqlDamage("an inode", "index-differs", "UPDATE file SET ino = ino + 100000 WHERE name = '7.g:2,S'"),
