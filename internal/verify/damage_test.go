@@ -49,7 +49,7 @@ var recordDamage = []damage{
 		w.write(w.snap("sync.2.json"), string(data))
 	}},
 	{name: "a newer format", code: "record-newer", do: toFile("sync.2.json", func(b []byte) []byte {
-		return bytes.Replace(b, []byte(`"Version":1`), []byte(`"Version":9`), 1)
+		return bytes.Replace(b, []byte(`"Version":`), []byte(`"Version":9`), 1)
 	})},
 	{name: "a record is gone", code: "record-missing", do: func(w *world) { w.must(os.Remove(w.snap("sync.2.json"))) }},
 	{name: "the newest record is gone", code: "snapshot-unrecorded", do: func(w *world) {

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"fmt"
@@ -149,7 +150,11 @@ func (w *world) edit(path string, change func([]byte) []byte) {
 	w.t.Helper()
 	data, err := os.ReadFile(path)
 	w.must(err)
-	w.must(os.WriteFile(path, change(data), 0o600))
+	changed := change(bytes.Clone(data))
+	if bytes.Equal(changed, data) {
+		w.t.Fatalf("%s: nothing to change", path)
+	}
+	w.must(os.WriteFile(path, changed, 0o600))
 }
 
 // sql changes the index behind snapmerge's back.
