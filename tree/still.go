@@ -23,6 +23,15 @@ func (r *Reader) StillRefused(ref Refused) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	if ref.Why == Elsewhere {
+		return st.Dev != r.dev, nil
+	}
+	// In a mirror, the refused entry itself is not there but its placeholder, which is
+	// a regular file whatever it stands for.
+	why, err := placeholder(d, path.Base(ref.Path), st.Mode)
+	if err != nil || why != "" {
+		return why != "", err
+	}
 	for _, mode := range []uint32{unix.S_IFDIR, unix.S_IFLNK, unix.S_IFIFO, unix.S_IFSOCK, unix.S_IFCHR} {
 		if ref.Why == fileType(mode) {
 			return fileType(st.Mode) == ref.Why && st.Mode&unix.S_IFMT != unix.S_IFREG, nil

@@ -22,7 +22,7 @@ func (r *run) freeze(ctx, receiving context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.begun, r.taken = f.Begun, f.Done
+	r.begun, r.taken, r.nested = f.Begun, f.Done, f
 	r.arriving = r.receive(receiving)
 	if _, err := r.freezeSide(ctx, merge.Offline); err != nil {
 		return err

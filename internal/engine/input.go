@@ -152,9 +152,18 @@ func (r *run) unreadable(side merge.Side) func(message string) bool {
 		return func(string) bool { return false }
 	}
 	hidden := func(folder, key string) bool {
+		if keys[key] || r.refusedMore[side] > 0 { // of a store with too many the list is not complete
+			return true
+		}
 		dir, err := r.store(side).Layout.Dir(folder)
-		return err == nil && (paths[dir] || paths[filepath.Join(dir, "cur")] || paths[filepath.Join(dir, "new")]) ||
-			keys[key] || r.refusedMore[side] > 0 // of a store with too many the list is not complete
+		if err != nil {
+			return false
+		}
+		hides := paths[filepath.Join(dir, "cur")] || paths[filepath.Join(dir, "new")]
+		for ; dir != "."; dir = filepath.Dir(dir) { // in the fs layout folders are below folders
+			hides = hides || paths[dir]
+		}
+		return hides
 	}
 	return func(message string) bool {
 		for _, f := range r.base[side].all(message) {

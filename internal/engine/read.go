@@ -36,6 +36,9 @@ func (r *run) read(ctx context.Context) error {
 func (r *run) readSide(ctx context.Context, side merge.Side) error {
 	end := r.stage(StageScan + " " + side.String())
 	c, err := r.changes(ctx, side)
+	if side == merge.Online && r.hosts.Mirrored {
+		r.refuseNested()
+	}
 	if err == nil {
 		r.now[side], err = newNow(r.base[side], c)
 	}
@@ -44,6 +47,19 @@ func (r *run) readSide(ctx context.Context, side merge.Side) error {
 	}
 	end()
 	return nil
+}
+
+// refuseNested refuses what home's copy can not show: the subvolumes in online's
+// store. Not to be seen is not to be deleted, see [run.unreadable].
+func (r *run) refuseNested() {
+	side := merge.Online
+	for _, p := range r.nested.Nested {
+		if !slices.ContainsFunc(r.refused[side], func(ref tree.Refused) bool { return ref.Path == p }) {
+			r.refused[side] = append(r.refused[side], tree.Refused{Path: p, Why: tree.Elsewhere})
+		}
+	}
+	r.refusedMore[side] += r.nested.NestedMore
+	slices.SortFunc(r.refused[side], func(a, b tree.Refused) int { return strings.Compare(a.Path, b.Path) })
 }
 
 // changes compares a side with its base. Where that is not possible by what the

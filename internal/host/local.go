@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"sync/atomic"
 	"time"
@@ -94,10 +95,31 @@ func (l *Local) Freeze(_ context.Context, name string) (*Frozen, error) {
 	if f.Live, err = snapshot.Read(l.store.Path); err == nil {
 		f.Snapshot, err = snapshot.Read(filepath.Join(l.store.Snapshots, name))
 	}
+	if err == nil {
+		// After the snapshot: what is not in it was nested when it was taken, or is a
+		// little too new, and then one sync leaves it alone for nothing.
+		f.Nested, err = l.nested()
+	}
 	if err != nil {
 		return nil, errors.Join(err, snapshot.Delete(l.store.Snapshots, name))
 	}
 	return f, nil
+}
+
+// nested returns the subvolumes in the store that are in the place of a folder, of
+// a directory above folders, or of a folder's cur/ or new/.
+func (l *Local) nested() (out []string, err error) {
+	all, err := snapshot.Subvolumes(l.store.Path)
+	for _, p := range all {
+		folder := p
+		if base := path.Base(p); base == "cur" || base == "new" {
+			folder = path.Dir(p)
+		}
+		if _, err := l.store.Layout.Folder(folder); err == nil {
+			out = append(out, p)
+		}
+	}
+	return out, err
 }
 
 // tickAfter returns the clock that the kernel takes ctimes from when it is past

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
+	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"snapmerge/internal/apply"
@@ -38,7 +40,14 @@ func checkFrozen(f *host.Frozen) error {
 	if err := errors.Join(checkInfo(f.Live), checkInfo(s), checkTime(f.Begun), checkTime(f.Done)); err != nil {
 		return err
 	}
+	for _, p := range f.Nested {
+		if len(p) > maxNested || !filepath.IsLocal(p) || strings.ContainsRune(p, 0) {
+			return fmt.Errorf("a subvolume at %q in the store", p)
+		}
+	}
 	switch {
+	case f.NestedMore < 0:
+		return fmt.Errorf("%d subvolumes more", f.NestedMore)
 	case !s.ReadOnly || s.ParentUUID != f.Live.UUID || s.UUID == f.Live.UUID:
 		return errors.New("no snapshot of the store")
 	case f.Done.Before(f.Begun):

@@ -158,6 +158,9 @@ func TestHostileAgent(t *testing.T) {
 		{"no snapshot", good, ok, freeze, "no snapshot"},
 		{"writable snapshot", good, frozen(infoText, at, at), freeze, "no snapshot of the store"},
 		{"times the wrong way round", good, frozen(snap, at, "2026-01-02T03:04:04Z"), freeze, "before it was begun"},
+		{"a subvolume out of the store", good, frozen(snap, at, at+`","Nested":["../.work"],"X":"`), freeze, "a subvolume at"},
+		{"a subvolume at a path without end", good, frozen(snap, at, at+`","Nested":["`+strings.Repeat("x", maxNested+1)+`"],"X":"`), freeze, "a subvolume at"},
+		{"fewer than no subvolumes", good, frozen(snap, at, at+`","NestedMore":-1,"X":"`), freeze, "-1 subvolumes"},
 		{"year 9999", good, frozen(snap, at, "9999-01-02T03:04:04Z"), freeze, "time"},
 		{"data for freeze", good, wire('D', "x"), freeze, "nobody asked for"},
 

@@ -86,7 +86,16 @@ func (a *agent) freeze(ctx context.Context, name string) (*host.Frozen, error) {
 	if n >= maxFrozen {
 		return nil, fmt.Errorf("%q has %d snapshots, far more than a rotation keeps: delete those that nobody needs", a.layout.Snapshots, n)
 	}
-	return a.store.Freeze(ctx, name)
+	f, err := a.store.Freeze(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	for i, n := 0, 0; i < len(f.Nested); i++ {
+		if n += len(f.Nested[i]); n > maxNested {
+			f.Nested, f.NestedMore = f.Nested[:i], len(f.Nested)-i
+		}
+	}
+	return f, nil
 }
 
 // names reads the request's names. What they may be is checked where they are

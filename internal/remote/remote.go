@@ -43,7 +43,8 @@ const (
 	maxMail      = 4 << 30 // bytes of one mail that is placed
 	maxNames     = 1000    // names of one request: of snapshots, of folders
 	maxSnapshots = 10000
-	maxFrozen    = 1000 // snapshots that there may be when another one is taken
+	maxNested    = 2 << 10 // bytes of the paths of nested subvolumes; written as JSON, one can be six
+	maxFrozen    = 1000    // snapshots that there may be when another one is taken
 	maxProblems  = 1000
 	maxKeywords  = 256
 	maxText      = 1000 // bytes of a text for people
