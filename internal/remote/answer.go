@@ -42,7 +42,7 @@ func checkFrozen(f *host.Frozen) error {
 	}
 	for _, p := range f.Nested {
 		if len(p) > maxNested || !filepath.IsLocal(p) || strings.ContainsRune(p, 0) {
-			return fmt.Errorf("a subvolume at %q in the store", p)
+			return fmt.Errorf("a subvolume at %.200q in the store", p)
 		}
 	}
 	switch {

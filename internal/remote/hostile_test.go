@@ -30,7 +30,7 @@ func raw(k byte, n uint32, payload string) string {
 func wire(k byte, payload string) string { return raw(k, uint32(len(payload)), payload) }
 
 const (
-	helloText = `{"Version":"v1.2.3","Protocol":1}`
+	helloText = `{"Version":"v1.2.3","Protocol":2}`
 	infoText  = `{"ID":1,"UUID":"00000000-0000-0000-0000-000000000001","Otime":"2026-01-02T03:04:05Z"}`
 )
 
@@ -119,6 +119,9 @@ func TestHostileAgent(t *testing.T) {
 		at   = "2026-01-02T03:04:05Z"
 		snap = `{"UUID":"00000000-0000-0000-0000-000000000002","ParentUUID":"00000000-0000-0000-0000-000000000001","ReadOnly":true,"Otime":"2026-01-02T03:04:05Z"}`
 	)
+	nested := func(paths string, more int) string {
+		return wire('E', fmt.Sprintf(`{"Frozen":{"Live":%s,"Snapshot":%s,"Begun":"%s","Done":"%s","Nested":[%s],"NestedMore":%d}}`, infoText, snap, at, at, paths, more))
+	}
 	for _, c := range []struct {
 		name, greeting, answer string
 		do                     func(*Client) error
@@ -132,7 +135,7 @@ func TestHostileAgent(t *testing.T) {
 		{"no hello", magic + ok, "", nil, "in place of a hello"},
 		{"hello is no JSON", magic + wire('H', "{"), "", nil, "hello"},
 		{"older protocol", magic + wire('H', `{"Version":"v0.9","Protocol":0}`), "", nil,
-			"snapmerge v1.2.3 here speaks protocol 1, snapmerge v0.9 over there protocol 0: install the same version on both hosts"},
+			"snapmerge v1.2.3 here speaks protocol 2, snapmerge v0.9 over there protocol 0: install the same version on both hosts"},
 		{"newer protocol", magic + wire('H', `{"Version":"v9\u001b[31m","Protocol":9,"New":[1]}`), "", nil,
 			`snapmerge v9\x1b[31m over there protocol 9: install the same version on both hosts`},
 		{"another program", "SSH-2.0-OpenSSH_9.2\r\n", "", nil, `the far end said: "SSH-2.0-OpenSSH_9.2\r\n"`},
@@ -158,9 +161,9 @@ func TestHostileAgent(t *testing.T) {
 		{"no snapshot", good, ok, freeze, "no snapshot"},
 		{"writable snapshot", good, frozen(infoText, at, at), freeze, "no snapshot of the store"},
 		{"times the wrong way round", good, frozen(snap, at, "2026-01-02T03:04:04Z"), freeze, "before it was begun"},
-		{"a subvolume out of the store", good, frozen(snap, at, at+`","Nested":["../.work"],"X":"`), freeze, "a subvolume at"},
-		{"a subvolume at a path without end", good, frozen(snap, at, at+`","Nested":["`+strings.Repeat("x", maxNested+1)+`"],"X":"`), freeze, "a subvolume at"},
-		{"fewer than no subvolumes", good, frozen(snap, at, at+`","NestedMore":-1,"X":"`), freeze, "-1 subvolumes"},
+		{"a subvolume out of the store", good, nested(`"../.work"`, 0), freeze, "a subvolume at"},
+		{"a subvolume at a path without end", good, nested(`"`+strings.Repeat("x", maxNested+1)+`"`, 0), freeze, "a subvolume at"},
+		{"fewer than no subvolumes", good, nested("", -1), freeze, "-1 subvolumes"},
 		{"year 9999", good, frozen(snap, at, "9999-01-02T03:04:04Z"), freeze, "time"},
 		{"data for freeze", good, wire('D', "x"), freeze, "nobody asked for"},
 

@@ -29,7 +29,7 @@ import "time"
 
 // Protocol is the number of what is spoken. Any change to a message raises it:
 // the two programs must agree, for fields that one does not know are refused.
-const Protocol = 1
+const Protocol = 2
 
 // magic is what both sides write first. Anything else there is a shell's
 // greeting, or no agent.

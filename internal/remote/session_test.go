@@ -57,7 +57,7 @@ func TestMismatch(t *testing.T) {
 func TestOtherProtocol(t *testing.T) {
 	w := newWorld(t, 0)
 	hostileClient(t, w, magic+wire('H', `{"Version":"v9","Protocol":9,"Mailbox":"chris","New":{}}`),
-		"snapmerge v1.2.3 here speaks protocol 1, snapmerge v9 over there protocol 9: install the same version on both hosts")
+		"snapmerge v1.2.3 here speaks protocol 2, snapmerge v9 over there protocol 9: install the same version on both hosts")
 }
 
 // A second session waits until the first has ended, longer than the silence
