@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// A NoteKind is a reason why mail that is too old stays online.
+// A NoteKind is a reason why mail that is too old stays online, or why deletions wait.
 type NoteKind uint8
 
 // The reasons.
@@ -15,6 +15,8 @@ const (
 	FutureMail                    // received after now
 	UnknownSender                 // a rule keeps some senders' mail, and this one's is not known
 	ExpireLimit                   // Policy.MaxExpire
+	ManyOnline                    // Policy.MaxDeletions, or half of the side's mail, deleted online
+	ManyOffline                   // the same at home
 )
 
 // A Note says that something was not done, and why.
@@ -38,6 +40,13 @@ func (n Note) String() string {
 		return mails + " not expired, received in the future by this clock"
 	case UnknownSender:
 		return mails + " not expired, for the sender can not be read and a rule keeps mail by its sender"
+	}
+	const wait = ", which is more than max_deletions or half of the mail: each deletion waits, whatever the policy is (snapmerge conflicts)"
+	if n.Kind == ManyOnline {
+		return mails + " deleted online" + wait
+	}
+	if n.Kind == ManyOffline {
+		return mails + " deleted at home" + wait
 	}
 	return mails + " not expired yet, for max_expire is reached: the next sync goes on"
 }

@@ -163,10 +163,13 @@ func Merge(in Input, p Policy) Plan {
 	for i, m := range in.Messages {
 		results[i] = mergeMessage(m, fm, in, &p, options{})
 	}
+	var many []Note
 	for _, side := range Sides {
-		if !tooMany(results, side, in.Known[side], &p) {
+		n := deletions(results, side)
+		if !p.tooMany(n, in.Known[side]) {
 			continue
 		}
+		many = append(many, Note{[]NoteKind{Online: ManyOnline, Offline: ManyOffline}[side], n})
 		for i, m := range in.Messages {
 			if results[i].deletedOn[side] {
 				results[i] = mergeMessage(m, fm, in, &p, options{hold: true})
@@ -177,7 +180,7 @@ func Merge(in Input, p Policy) Plan {
 	for _, i := range wait {
 		results[i] = mergeMessage(in.Messages[i], fm, in, &p, options{hold: results[i].opt.hold, keep: true})
 	}
-	plan := Plan{Notes: notes(results, len(wait), &p), Outcomes: make([]Outcome, 0, len(results))}
+	plan := Plan{Notes: append(notes(results, len(wait), &p), many...), Outcomes: make([]Outcome, 0, len(results))}
 	for _, r := range results {
 		plan.Actions = append(plan.Actions, r.withoutFull(r.actions(), fm)...)
 		plan.Conflicts = append(plan.Conflicts, r.conflicts...)
@@ -193,17 +196,21 @@ func Merge(in Input, p Policy) Plan {
 // tooMany tells whether the deletions that this sync newly found on a side are
 // more than a person is likely to have meant: more than max, or more than half
 // of the side's mail (a handful in a small mailbox is not held for that).
-func tooMany(rs []result, side Side, known int, p *Policy) bool {
-	n := 0
+func (p *Policy) tooMany(n, known int) bool {
+	if p.Allowed != nil {
+		return n > *p.Allowed
+	}
+	return n > p.MaxDeletions || n > 10 && n > known/2
+}
+
+// deletions counts the messages whose deletion on a side was newly found.
+func deletions(rs []result, side Side) (n int) {
 	for _, r := range rs {
 		if r.deletedOn[side] {
 			n++
 		}
 	}
-	if p.Allowed != nil {
-		return n > *p.Allowed
-	}
-	return n > p.MaxDeletions || n > 10 && n > known/2
+	return n
 }
 
 // compareActions orders actions: offline before online, since what is not safe

@@ -120,7 +120,7 @@ func hint(err error) string {
 	case errors.Is(err, lock.ErrLocked):
 		return "wait until it has ended; the lock goes with the process that holds it"
 	case errors.Is(err, remote.ErrUnreachable):
-		return "nothing was touched; a later sync does the same work"
+		return "nothing was touched; if it is not only the network, try ssh to that host as root"
 	case errors.Is(err, context.Canceled):
 		return "the next sync finishes the work"
 	}

@@ -18,7 +18,7 @@ import (
 const restoreUsage = `Usage:
     snapmerge restore MAILBOX --sync N            all that sync N deleted
     snapmerge restore MAILBOX --id KEY...         these mails
-    snapmerge restore MAILBOX [--folder FOLDER] [--since TIME]
+    snapmerge restore MAILBOX --folder FOLDER and/or --since TIME
                                                   what snapshots have and home has not
 
 Bring mail back home from the snapshots that are kept: into the folder where it
@@ -50,6 +50,7 @@ EXIT STATUS
     2    wrong usage or configuration, no such sync, or a sync was interrupted:
          nothing was touched
     3    another run holds the lock
+    75   online cannot be reached, nothing was touched (with --online)
 
 Example:
     $ sudo snapmerge restore chris --sync 7

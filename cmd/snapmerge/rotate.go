@@ -36,6 +36,7 @@ EXIT STATUS
     1    something was not done, the message says what
     2    wrong usage or configuration, or a store is not fit: nothing was touched
     3    another run holds the lock
+    75   online cannot be reached, nothing was touched
 
 Example:
     $ sudo snapmerge rotate -n chris

@@ -36,6 +36,7 @@ EXIT STATUS
     2    wrong usage or configuration, or a store is not fit
     3    another run holds the lock
     5    something was found
+    75   online cannot be reached, nothing was looked at
     130  interrupted
 
 Example:

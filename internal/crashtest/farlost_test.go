@@ -29,7 +29,7 @@ func TestFarLost(t *testing.T) {
 		}, "online has lost its snapshot of sync 1"},
 		{"home's copy is gone", func(t *testing.T, w *world) {
 			command(t, "btrfs", "subvolume", "delete", filepath.Join(w.mb.Offline.Snapshots, "online.1"))
-		}, "online has lost its snapshot of sync 1"},
+		}, "home has lost its copy of online's snapshot of sync 1"},
 		{"home's copy lacks a mail", func(t *testing.T, w *world) { forgeMirror(t, w.mb.Offline.Snapshots, "online.1") },
 			"do not fit what was received of sync 1"},
 	} {

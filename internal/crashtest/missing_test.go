@@ -89,8 +89,11 @@ func TestOnlineEmptied(t *testing.T) {
 				w.mb.Merge.DeletedOnline = policy
 				before, mails := files(t, w.offline.path), look(t, w.offline.path).Mails
 				empty(w)
-				for range 2 { // held stays held
+				for i := range 2 { // held stays held
 					res := w.sync()
+					if said := len(res.Notes) == 1 && strings.HasPrefix(res.Notes[0], "40 mails deleted online, which is more than max_deletions"); said != (i == 0) {
+						t.Errorf("sync %d says %q", i, res.Notes)
+					}
 					if r := res.Record.Report; r.Held != 40 || r.Offline.Deleted != 0 {
 						t.Errorf("held %d and deleted %d at home, want 40 and 0", r.Held, r.Offline.Deleted)
 					}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	"snapmerge/internal/config"
 	"snapmerge/internal/host"
@@ -119,6 +120,8 @@ func (r *run) findLost(side merge.Side) error {
 		r.notes = append(r.notes, fmt.Sprintf("%s is another subvolume than at sync %d (restored, or a new disk): nothing that is missing there counts as deleted", side, r.last.Sync))
 	case !r.hasBase(side):
 		r.notes = append(r.notes, fmt.Sprintf("%s has lost its snapshot of sync %d: nothing that is missing there counts as deleted", side, r.last.Sync))
+	case !r.hasCopy(side):
+		r.notes = append(r.notes, fmt.Sprintf("home has lost its copy of online's snapshot of sync %d: nothing that is missing online counts as deleted", r.last.Sync))
 	default:
 		return nil
 	}
@@ -126,17 +129,20 @@ func (r *run) findLost(side merge.Side) error {
 	return nil
 }
 
-// hasBase tells whether a side still has its snapshot of the last sync, and home
-// what was received of it.
+// hasBase tells whether a side still has its snapshot of the last sync.
 func (r *run) hasBase(side merge.Side) bool {
 	name, uuid := r.last.Snapshots[side], r.last.Stores[side].Snapshot
-	found := false
-	for _, e := range r.hosts.Facts[side].Snapshots {
-		found = found || e.Name == name && e.Info.UUID.String() == uuid && e.Info.ReadOnly
+	return slices.ContainsFunc(r.hosts.Facts[side].Snapshots, func(e snapshot.Entry) bool {
+		return e.Name == name && e.Info.UUID.String() == uuid && e.Info.ReadOnly
+	})
+}
+
+// hasCopy tells whether home still has what it received of an online snapshot that
+// is on another machine.
+func (r *run) hasCopy(side merge.Side) bool {
+	if side == merge.Offline || !r.hosts.Mirrored {
+		return true
 	}
-	if !found || side == merge.Offline || !r.hosts.Mirrored {
-		return found
-	}
-	info, err := snapshot.Read(filepath.Join(r.mb.Offline.Snapshots, name))
-	return err == nil && info.ReadOnly && info.ReceivedUUID.String() == uuid
+	info, err := snapshot.Read(filepath.Join(r.mb.Offline.Snapshots, r.last.Snapshots[side]))
+	return err == nil && info.ReadOnly && info.ReceivedUUID.String() == r.last.Stores[side].Snapshot
 }

@@ -187,7 +187,11 @@ func (t *tail) Write(p []byte) (int, error) {
 func (t *tail) String() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return strings.TrimSpace(strings.ReplaceAll(string(t.buf), "\r\n", "\n"))
+	text := strings.ReplaceAll(string(t.buf), "\r\n", "\n")
+	if _, rest, ok := strings.Cut(text, "\n"); ok && len(t.buf) == maxTail && strings.TrimSpace(rest) != "" {
+		text = rest // the first line is half a line
+	}
+	return strings.TrimSpace(text)
 }
 
 var _ io.Writer = (*tail)(nil)

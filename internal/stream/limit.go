@@ -16,7 +16,7 @@ var (
 	// ErrLimit: a limit on a whole stream is exceeded.
 	ErrLimit = errors.New("limit exceeded")
 	// ErrLocal: this host is at fault: no space, no memory, an I/O error.
-	ErrLocal = errors.New("can not write the mirror")
+	ErrLocal = errors.New("can not write home's copy")
 )
 
 // A limitError tells which limit is exceeded; key is the one to raise in
