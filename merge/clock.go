@@ -17,6 +17,8 @@ const (
 	ExpireLimit                   // Policy.MaxExpire
 	ManyOnline                    // Policy.MaxDeletions, or half of the side's mail, deleted online
 	ManyOffline                   // the same at home
+	HiddenOnline                  // deleted online, where a part of the store can not be read
+	HiddenOffline                 // the same at home
 )
 
 // A Note says that something was not done, and why.
@@ -41,12 +43,20 @@ func (n Note) String() string {
 	case UnknownSender:
 		return mails + " not expired, for the sender can not be read and a rule keeps mail by its sender"
 	}
-	const wait = ", which is more than max_deletions or half of the mail: each deletion waits, whatever the policy is (snapmerge conflicts)"
-	if n.Kind == ManyOnline {
-		return mails + " deleted online" + wait
-	}
-	if n.Kind == ManyOffline {
-		return mails + " deleted at home" + wait
+	const (
+		many   = ", which is more than is allowed at once"
+		hidden = ", where a folder can not be read"
+		wait   = ": each deletion waits, whatever the policy is (snapmerge conflicts)"
+	)
+	switch n.Kind {
+	case ManyOnline:
+		return mails + " deleted online" + many + wait
+	case ManyOffline:
+		return mails + " deleted at home" + many + wait
+	case HiddenOnline:
+		return mails + " deleted online" + hidden + wait
+	case HiddenOffline:
+		return mails + " deleted at home" + hidden + wait
 	}
 	return mails + " not expired yet, for max_expire is reached: the next sync goes on"
 }

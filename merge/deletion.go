@@ -26,8 +26,8 @@ func (r *result) deletion(by Side, slots []int, skipped []tree.Placement) {
 		r.holdAs(kind, "9a", "new at home under another name, equal but for what mail clients add: "+r.m.MovedHome)
 	case r.waits:
 		r.holdAs(kind, rule, "")
-	case r.opt.hold:
-		r.holdAs(kind, rule, "too many deletions in one sync")
+	case r.opt.hold != "":
+		r.holdAs(kind, rule, r.opt.hold)
 	default:
 		r.deletedOn[by] = true
 		r.newDeletion(by, slots, kind, rule, policy)

@@ -88,6 +88,9 @@ type Input struct {
 	Known     [2]int
 	Decisions map[string]Decision // by conflict ID
 	Waiting   map[string]bool     // IDs of conflicts that waited before this sync
+	// Hidden: a part of that side's store can not be read, and what seems to be
+	// deleted may be there.
+	Hidden [2]bool
 }
 
 // An Op is what an action does.
@@ -163,16 +166,20 @@ func Merge(in Input, p Policy) Plan {
 	for i, m := range in.Messages {
 		results[i] = mergeMessage(m, fm, in, &p, options{})
 	}
-	var many []Note
+	var held []Note
 	for _, side := range Sides {
 		n := deletions(results, side)
+		kind, why := [2]NoteKind{Online: ManyOnline, Offline: ManyOffline}[side], "too many deletions in one sync"
 		if !p.tooMany(n, in.Known[side]) {
-			continue
+			if n == 0 || !in.Hidden[side] {
+				continue
+			}
+			kind, why = [2]NoteKind{Online: HiddenOnline, Offline: HiddenOffline}[side], "a folder there can not be read"
 		}
-		many = append(many, Note{[]NoteKind{Online: ManyOnline, Offline: ManyOffline}[side], n})
+		held = append(held, Note{kind, n})
 		for i, m := range in.Messages {
 			if results[i].deletedOn[side] {
-				results[i] = mergeMessage(m, fm, in, &p, options{hold: true})
+				results[i] = mergeMessage(m, fm, in, &p, options{hold: why})
 			}
 		}
 	}
@@ -180,7 +187,7 @@ func Merge(in Input, p Policy) Plan {
 	for _, i := range wait {
 		results[i] = mergeMessage(in.Messages[i], fm, in, &p, options{hold: results[i].opt.hold, keep: true})
 	}
-	plan := Plan{Notes: append(notes(results, len(wait), &p), many...), Outcomes: make([]Outcome, 0, len(results))}
+	plan := Plan{Notes: append(notes(results, len(wait), &p), held...), Outcomes: make([]Outcome, 0, len(results))}
 	for _, r := range results {
 		plan.Actions = append(plan.Actions, r.withoutFull(r.actions(), fm)...)
 		plan.Conflicts = append(plan.Conflicts, r.conflicts...)

@@ -32,8 +32,8 @@ type result struct {
 
 // options are what the whole plan asks of one message.
 type options struct {
-	hold bool // too many deletions: hold this one, whatever the policy
-	keep bool // too many expiries: this one waits
+	hold string // why a deletion is held, whatever the policy; "": it is not
+	keep bool   // too many expiries: this one waits
 }
 
 // mergeMessage decides about one message.

@@ -66,8 +66,8 @@ func subvolumes(f *os.File) (out []string, err error) {
 		}
 		name := string(item.Data[head:])
 		dir, err := inodePath(f, u64(item.Data))
-		if errors.Is(err, unix.ENOENT) {
-			continue // gone meanwhile
+		if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENAMETOOLONG) {
+			continue // gone meanwhile, or deeper than any path that can be given
 		}
 		if err != nil {
 			return nil, err

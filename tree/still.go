@@ -37,5 +37,8 @@ func (r *Reader) StillRefused(ref Refused) (bool, error) {
 			return fileType(st.Mode) == ref.Why && st.Mode&unix.S_IFMT != unix.S_IFREG, nil
 		}
 	}
+	if dir := path.Base(path.Dir(ref.Path)); st.Mode&unix.S_IFMT == unix.S_IFREG && (dir == "cur" || dir == "new") {
+		return nameFault(path.Base(ref.Path)) != "", nil // a mail that was too long, replaced by another
+	}
 	return true, nil
 }

@@ -132,6 +132,8 @@ const (
 	raceLast    race = "a mail client has removed its other names"
 	raceTaken   race = "name taken"
 	raceGone    race = "folder is gone"
+	// raceElsewhere: see Store.isHere.
+	raceElsewhere race = "the folder is another file system or subvolume"
 )
 
 // outcome makes the result of an operation that ended with err.

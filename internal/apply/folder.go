@@ -36,7 +36,13 @@ func (s *Store) openFolder(name string) (*folder, error) {
 	}
 	f := &folder{name: name, path: path}
 	if f.dir, err = openDir(s.root, path); err == nil {
+		err = s.isHere(f.dir)
+	}
+	if err == nil {
 		err = f.openSubs(s.layout)
+	}
+	if err == nil {
+		err = s.isHere(f.cur, f.new)
 	}
 	if err == nil {
 		f.control, err = s.controlOf(f)
@@ -49,6 +55,22 @@ func (s *Store) openFolder(name string) (*folder, error) {
 		return nil, fmt.Errorf("folder %q: %w", name, err)
 	}
 	return f, nil
+}
+
+// isHere is a race if directories are not in the store's own subvolume: no snapshot
+// would show what is done there, and no mail can be moved there.
+func (s *Store) isHere(dirs ...*os.File) error {
+	root, err := fstat(s.root)
+	for _, d := range dirs {
+		var st unix.Stat_t
+		if err == nil {
+			st, err = fstat(d)
+		}
+		if err == nil && st.Dev != root.Dev {
+			err = raceElsewhere
+		}
+	}
+	return err
 }
 
 // openSubs opens cur/ and new/. A Maildir++ folder may be a bare directory until

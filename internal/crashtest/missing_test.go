@@ -91,7 +91,7 @@ func TestOnlineEmptied(t *testing.T) {
 				empty(w)
 				for i := range 2 { // held stays held
 					res := w.sync()
-					if said := len(res.Notes) == 1 && strings.HasPrefix(res.Notes[0], "40 mails deleted online, which is more than max_deletions"); said != (i == 0) {
+					if said := len(res.Notes) == 1 && strings.HasPrefix(res.Notes[0], "40 mails deleted online, which is more than is allowed at once"); said != (i == 0) {
 						t.Errorf("sync %d says %q", i, res.Notes)
 					}
 					if r := res.Record.Report; r.Held != 40 || r.Offline.Deleted != 0 {

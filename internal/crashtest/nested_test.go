@@ -4,10 +4,14 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"snapmerge/internal/btrfstest"
+	"snapmerge/internal/state"
 	"snapmerge/merge"
+
+	"golang.org/x/sys/unix"
 )
 
 // TestNested: a folder becomes a subvolume of its own online. A snapshot does not
@@ -28,6 +32,11 @@ func TestNested(t *testing.T) {
 				w.online.deliver("work", key, "S", i)
 			}
 			w.online.deliver("INBOX", "d", "", 4)
+			w.online.deliver("INBOX", "goes", "", 5)
+			w.online.deliver("INBOX", "moves", "", 6)
+			w.online.makeFolder("empty")
+			w.online.makeFolder("mounted")
+			w.online.deliver("mounted", "e", "", 7)
 			w.sync()
 			w.sync()
 
@@ -36,14 +45,30 @@ func TestNested(t *testing.T) {
 			must(t, os.RemoveAll(nested))
 			command(t, "btrfs", "subvolume", "create", nested)
 			command(t, "cp", "-a", aside+"/.", nested)
+			must(t, os.RemoveAll(w.online.dirOf("empty")))
+			command(t, "btrfs", "subvolume", "create", w.online.dirOf("empty"))
+			aside2 := filepath.Join(w.dir, "aside2")
+			command(t, "cp", "-a", w.online.dirOf("mounted"), aside2)
+			must(t, os.Remove(w.online.mustFind("mounted", "e"))) // moved to another disk, which is mounted there
+			command(t, "mount", "--bind", aside2, w.online.dirOf("mounted"))
+			t.Cleanup(func() { unix.Unmount(w.online.dirOf("mounted"), 0) })
 			link := filepath.Join(w.online.path, "cur", "l:2,S")
 			must(t, os.Symlink("/etc/passwd", link))
-			want := []string{".work", "cur/l:2,S"}
+			// This may be in one of the folders that can not be read.
+			w.online.delete("INBOX", "goes")
+			w.offline.move("INBOX", "moves", "work") // home can, online can not
+			want := []string{".empty", ".mounted", ".work", "cur/l:2,S", "goes"}
 			for i := range 3 {
 				w.online.flag("INBOX", "d", []string{"S", "F", "R"}[i])
 				res := w.sync()
 				if n := res.Record.Report.Offline; n.Deleted+n.Folders > 0 || n.Flagged != 1 {
 					t.Fatalf("sync %d at home: %+v", i, n)
+				}
+				if n := res.Record.Report.Online; n != (state.Counts{}) {
+					t.Fatalf("sync %d online: %+v", i, n)
+				}
+				if said := strings.Contains(strings.Join(res.Notes, "\n"), "1 mail deleted online, where a folder can not be read"); said != (i == 0) {
+					t.Errorf("sync %d says %q", i, res.Notes)
 				}
 				var refused []string
 				for _, h := range res.Record.Pending.Held {
@@ -55,13 +80,24 @@ func TestNested(t *testing.T) {
 				}
 			}
 
-			command(t, "btrfs", "subvolume", "delete", nested)
+			if names, err := os.ReadDir(w.online.dirOf("empty")); len(names) > 0 || err != nil {
+				t.Errorf("in the empty subvolume: %v, %v", names, err)
+			}
+			must(t, unix.Unmount(w.online.dirOf("mounted"), 0))
+			command(t, "cp", "-a", filepath.Join(aside2, "cur"), w.online.dirOf("mounted"))
+			command(t, "btrfs", "subvolume", "delete", nested, w.online.dirOf("empty"))
+			w.online.makeFolder("empty")
 			command(t, "cp", "-a", aside, nested)
 			must(t, os.Remove(link))
 			w.online.flag("work", "a", "F")
-			if res := w.sync(); len(res.Record.Pending.Held) > 0 {
+			if res := w.sync(); len(res.Record.Pending.Held) != 1 || res.Record.Pending.Held[0].Message != "goes" {
 				t.Errorf("mended, and held: %+v", res.Record.Pending.Held)
 			}
+			w.decide(map[string]merge.Side{"goes": merge.Online})
+			w.sync()
+			w.wantWhere("goes", [2]string{"", ""})
+			w.wantWhere("moves", [2]string{"work:", "work:"})
+			w.wantWhere("e", [2]string{"mounted:", "mounted:"})
 			w.wantWhere("a", [2]string{"work:FS", "work:FS"})
 			w.wantWhere("b", [2]string{"work:S", "work:S"})
 			w.wantWhere("c", [2]string{"work:S", "work:S"})

@@ -23,7 +23,7 @@ func (r *run) freeze(ctx, receiving context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.begun, r.taken, r.nested = f.Begun, f.Done, f
+	r.begun, r.taken = f.Begun, f.Done
 	r.arriving = r.receive(receiving)
 	if _, err := r.freezeSide(ctx, merge.Offline); err != nil {
 		return err
@@ -38,7 +38,7 @@ func (r *run) freezeSide(ctx context.Context, side merge.Side) (*host.Frozen, er
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", side, err)
 	}
-	r.meta.Snapshots[side] = name
+	r.meta.Snapshots[side], r.nested[side] = name, f
 	r.meta.Stores[side] = storeID(r.store(side), f)
 	return f, r.findLost(side)
 }

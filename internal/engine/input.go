@@ -132,38 +132,48 @@ func (r *run) input() (merge.Input, error) {
 		in.Messages = append(in.Messages, m)
 	}
 	for _, side := range merge.Sides {
-		in.Folders[side] = r.folders(side)
+		in.Folders[side] = slices.SortedFunc(slices.Values(append(r.folders(side), r.hiddenFolders(side)...)),
+			func(a, b merge.Folder) int { return strings.Compare(a.Name, b.Name) })
+		in.Hidden[side] = slices.ContainsFunc(r.refused[side], func(ref tree.Refused) bool { return ref.Why == tree.Elsewhere })
 		in.Known[side] = r.known(side)
 	}
 	return in, nil
 }
 
-// unreadable returns what tells the messages of the base that a side may still
-// have but that can not be read there: the folder's directory, or its cur/ or
-// new/, is a symlink, another file system or a nested subvolume, or the mail
-// itself is something that no reader accepts. That it is not seen is no deletion.
-func (r *run) unreadable(side merge.Side) func(message string) bool {
-	paths, keys := map[string]bool{}, map[string]bool{}
+// hides returns what tells the folders that a side may have but that can not be
+// read there: the folder's directory, or its cur/ or new/, is a symlink, another
+// file system or another subvolume.
+func (r *run) hides(side merge.Side) func(folder string) bool {
+	paths := map[string]bool{}
 	for _, ref := range r.refused[side] {
 		paths[filepath.Clean(ref.Path)] = true
-		keys[keyUpTo(filepath.Base(ref.Path), ",:")] = true
 	}
-	if len(paths) == 0 {
-		return func(string) bool { return false }
-	}
-	hidden := func(folder, key string) bool {
-		if keys[key] || r.refusedMore[side] > 0 { // of a store with too many the list is not complete
-			return true
-		}
+	return func(folder string) bool {
 		dir, err := r.store(side).Layout.Dir(folder)
 		if err != nil {
 			return false
 		}
-		hides := paths[filepath.Join(dir, "cur")] || paths[filepath.Join(dir, "new")]
+		hidden := paths[filepath.Join(dir, "cur")] || paths[filepath.Join(dir, "new")]
 		for ; dir != "."; dir = filepath.Dir(dir) { // in the fs layout folders are below folders
-			hides = hides || paths[dir]
+			hidden = hidden || paths[dir]
 		}
-		return hides
+		return hidden
+	}
+}
+
+// unreadable returns what tells the messages of the base that a side may still
+// have but that can not be read there: their folder is hidden, or the mail itself
+// is something that no reader accepts. That it is not seen is no deletion.
+func (r *run) unreadable(side merge.Side) func(message string) bool {
+	if len(r.refused[side]) == 0 && r.refusedMore[side] == 0 {
+		return func(string) bool { return false }
+	}
+	keys, hides := map[string]bool{}, r.hides(side)
+	for _, ref := range r.refused[side] {
+		keys[keyUpTo(filepath.Base(ref.Path), ",:")] = true
+	}
+	hidden := func(folder, key string) bool {
+		return keys[key] || r.refusedMore[side] > 0 || hides(folder) // of a store with too many the list is not complete
 	}
 	return func(message string) bool {
 		for _, f := range r.base[side].all(message) {
@@ -180,6 +190,18 @@ func (r *run) unreadable(side merge.Side) func(message string) bool {
 		}
 		return false
 	}
+}
+
+// hiddenFolders returns the folders that both sides had after the last sync and
+// that can not be read on this one: to the merge they are there, and not empty.
+func (r *run) hiddenFolders(side merge.Side) (out []merge.Folder) {
+	hides := r.hides(side)
+	for _, f := range r.last.Folders {
+		if r.now[side].folder(f) == nil && hides(f) {
+			out = append(out, merge.Folder{Name: f, Mails: 1})
+		}
+	}
+	return out
 }
 
 // keyUpTo returns a name up to the first of those characters.

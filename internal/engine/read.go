@@ -36,9 +36,7 @@ func (r *run) read(ctx context.Context) error {
 func (r *run) readSide(ctx context.Context, side merge.Side) error {
 	end := r.stage(StageScan + " " + side.String())
 	c, err := r.changes(ctx, side)
-	if side == merge.Online && r.hosts.Mirrored {
-		r.refuseNested()
-	}
+	r.refuseNested(side)
 	if err == nil {
 		r.now[side], err = newNow(r.base[side], c)
 	}
@@ -49,16 +47,22 @@ func (r *run) readSide(ctx context.Context, side merge.Side) error {
 	return nil
 }
 
-// refuseNested refuses what home's copy can not show: the subvolumes in online's
-// store. Not to be seen is not to be deleted, see [run.unreadable].
-func (r *run) refuseNested() {
-	side := merge.Online
-	for _, p := range r.nested.Nested {
+// refuseNested refuses what a snapshot does not hold although the store has it:
+// other subvolumes, of which home's copy does not even have the directories, and
+// what is mounted there. Not to be seen is not to be deleted, see [run.unreadable].
+func (r *run) refuseNested(side merge.Side) {
+	for _, p := range r.nested[side].Nested {
 		if !slices.ContainsFunc(r.refused[side], func(ref tree.Refused) bool { return ref.Path == p }) {
 			r.refused[side] = append(r.refused[side], tree.Refused{Path: p, Why: tree.Elsewhere})
 		}
+		if side == merge.Offline { // online's wait as conflicts
+			r.notes = append(r.notes, fmt.Sprintf("home: %q is %s: its mail is not synced", p, tree.Elsewhere))
+		}
 	}
-	r.refusedMore[side] += r.nested.NestedMore
+	r.refusedMore[side] += r.nested[side].NestedMore
+	if r.refusedMore[side] > 0 {
+		r.notes = append(r.notes, fmt.Sprintf("%s: too much of the store can not be read: nothing that is missing there counts as deleted", side))
+	}
 	slices.SortFunc(r.refused[side], func(a, b tree.Refused) int { return strings.Compare(a.Path, b.Path) })
 }
 

@@ -110,7 +110,7 @@ type run struct {
 	base        [2]*base
 	now         [2]*now
 	ownNames    [2]map[string]string // folders that the last sync renamed, old name → new
-	nested      *host.Frozen         // online elsewhere: its Nested
+	nested      [2]*host.Frozen
 	refused     [2][]tree.Refused
 	made        [2]map[string]bool // archive subfolders that syncs have made
 	refusedMore [2]int             // how many more there were than the list holds

@@ -80,9 +80,10 @@ type Frozen struct {
 	// Mail whose ctime lies between the two may be in the snapshot without its
 	// data. By the host's clock of ctimes.
 	Begun, Done time.Time
-	// Nested are the paths in the store at which another subvolume is where a folder
-	// or mail could be: a snapshot does not hold what is in them, and a send stream
-	// does not even tell that they are there. NestedMore is how many more there are.
+	// Nested are the paths in the store at which another subvolume is, or something
+	// is mounted, where a folder or mail could be: a snapshot does not hold what is in
+	// them, and a send stream does not even tell that a subvolume is there. NestedMore
+	// is how many more there are.
 	Nested     []string `json:",omitempty"`
 	NestedMore int      `json:",omitempty"`
 }

@@ -9,6 +9,8 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -88,6 +90,10 @@ func (l *Local) Freeze(_ context.Context, name string) (*Frozen, error) {
 	if err != nil {
 		return nil, err
 	}
+	before, err := l.nested()
+	if err != nil {
+		return nil, err
+	}
 	if err := snapshot.Take(l.store.Path, l.store.Snapshots, name); err != nil {
 		return nil, err
 	}
@@ -96,9 +102,11 @@ func (l *Local) Freeze(_ context.Context, name string) (*Frozen, error) {
 		f.Snapshot, err = snapshot.Read(filepath.Join(l.store.Snapshots, name))
 	}
 	if err == nil {
-		// After the snapshot: what is not in it was nested when it was taken, or is a
-		// little too new, and then one sync leaves it alone for nothing.
-		f.Nested, err = l.nested()
+		// Before and after the snapshot: what was nested when it was taken is in one of
+		// the two, but for what came and went in between.
+		var after []string
+		after, err = l.nested()
+		f.Nested = slices.Compact(slices.Sorted(slices.Values(append(before, after...))))
 	}
 	if err != nil {
 		return nil, errors.Join(err, snapshot.Delete(l.store.Snapshots, name))
@@ -106,11 +114,18 @@ func (l *Local) Freeze(_ context.Context, name string) (*Frozen, error) {
 	return f, nil
 }
 
-// nested returns the subvolumes in the store that are in the place of a folder, of
-// a directory above folders, or of a folder's cur/ or new/.
+// nested returns the subvolumes and mount points in the store that are in the
+// place of a folder, of a directory above folders, or of a folder's cur/ or new/.
 func (l *Local) nested() (out []string, err error) {
-	all, err := snapshot.Subvolumes(l.store.Path)
-	for _, p := range all {
+	subvolumes, err := snapshot.Subvolumes(l.store.Path)
+	if err != nil {
+		return nil, err
+	}
+	mounts, err := mountsBelow(l.store.Path)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range slices.Concat(subvolumes, mounts) {
 		folder := p
 		if base := path.Base(p); base == "cur" || base == "new" {
 			folder = path.Dir(p)
@@ -119,8 +134,35 @@ func (l *Local) nested() (out []string, err error) {
 			out = append(out, p)
 		}
 	}
-	return out, err
+	return out, nil
 }
+
+// mountsBelow returns the paths below dir at which something is mounted
+// (proc_pid_mountinfo(5)).
+func mountsBelow(dir string) (out []string, err error) {
+	real, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return nil, err
+	}
+	data, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return nil, err
+	}
+	for line := range strings.Lines(string(data)) {
+		fields := strings.Fields(line)
+		if len(fields) < 5 {
+			continue
+		}
+		at := unescapeMount.Replace(fields[4])
+		if rest, ok := strings.CutPrefix(at, real+"/"); ok {
+			out = append(out, rest)
+		}
+	}
+	return out, nil
+}
+
+// unescapeMount undoes what the kernel writes for characters that separate.
+var unescapeMount = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`, `\043`, "#")
 
 // tickAfter returns the clock that the kernel takes ctimes from when it is past
 // t: up to two ticks later. It goes in ticks and lags behind, but what is changed

@@ -41,12 +41,12 @@ func checkFrozen(f *host.Frozen) error {
 		return err
 	}
 	for _, p := range f.Nested {
-		if len(p) > maxNested || !filepath.IsLocal(p) || strings.ContainsRune(p, 0) {
+		if len(p) > maxNested || !filepath.IsLocal(p) || p != filepath.Clean(p) || strings.ContainsRune(p, 0) {
 			return fmt.Errorf("a subvolume at %.200q in the store", p)
 		}
 	}
 	switch {
-	case f.NestedMore < 0:
+	case f.NestedMore < 0 || f.NestedMore > 1<<20:
 		return fmt.Errorf("%d subvolumes more", f.NestedMore)
 	case !s.ReadOnly || s.ParentUUID != f.Live.UUID || s.UUID == f.Live.UUID:
 		return errors.New("no snapshot of the store")
