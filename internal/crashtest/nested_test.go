@@ -10,6 +10,7 @@ import (
 	"snapmerge/internal/btrfstest"
 	"snapmerge/internal/state"
 	"snapmerge/merge"
+	"snapmerge/tree"
 
 	"golang.org/x/sys/unix"
 )
@@ -66,6 +67,11 @@ func TestNested(t *testing.T) {
 				}
 				if n := res.Record.Report.Online; n != (state.Counts{}) {
 					t.Fatalf("sync %d online: %+v", i, n)
+				}
+				for _, a := range res.Record.Report.Actions {
+					if a.Message == "moves" && a.Side == merge.Online && (a.Effect != state.Raced || a.Why != "the folder is "+tree.Elsewhere) {
+						t.Errorf("sync %d: %+v", i, a)
+					}
 				}
 				if said := strings.Contains(strings.Join(res.Notes, "\n"), "1 mail deleted online, where a folder can not be read"); said != (i == 0) {
 					t.Errorf("sync %d says %q", i, res.Notes)

@@ -90,12 +90,19 @@ func (a *agent) freeze(ctx context.Context, name string) (*host.Frozen, error) {
 	if err != nil {
 		return nil, err
 	}
-	for i, n := 0, 0; i < len(f.Nested); i++ {
-		if n += len(f.Nested[i]); n > maxNested {
+	trimNested(f)
+	return f, nil
+}
+
+// trimNested leaves out paths that have no room in a frame.
+func trimNested(f *host.Frozen) {
+	n := 0
+	for i, p := range f.Nested {
+		if n += len(p); n > maxNested {
 			f.Nested, f.NestedMore = f.Nested[:i], len(f.Nested)-i
+			return
 		}
 	}
-	return f, nil
 }
 
 // names reads the request's names. What they may be is checked where they are

@@ -43,8 +43,8 @@ const (
 	maxMail      = 4 << 30 // bytes of one mail that is placed
 	maxNames     = 1000    // names of one request: of snapshots, of folders
 	maxSnapshots = 10000
-	maxNested    = 2 << 10 // bytes of the paths of nested subvolumes; written as JSON, one can be six
-	maxFrozen    = 1000    // snapshots that there may be when another one is taken
+	maxNested    = 1500 // bytes of the paths of nested subvolumes; written as JSON, one can be eight
+	maxFrozen    = 1000 // snapshots that there may be when another one is taken
 	maxProblems  = 1000
 	maxKeywords  = 256
 	maxText      = 1000 // bytes of a text for people
