@@ -1,6 +1,7 @@
 package crashtest
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -108,6 +109,64 @@ func TestNested(t *testing.T) {
 			w.wantWhere("b", [2]string{"work:S", "work:S"})
 			w.wantWhere("c", [2]string{"work:S", "work:S"})
 			w.settled()
+		})
+	}
+}
+
+// TestNestedConverted: an admin makes a subvolume of a folder in the usual way,
+// with a sync in the middle. The name to which the folder goes meanwhile makes it
+// another folder, whose deletion afterwards is not of mail: all of it is in the
+// subvolume.
+func TestNestedConverted(t *testing.T) {
+	for _, far := range []bool{false, true} {
+		t.Run(map[bool]string{false: "here", true: "elsewhere"}[far], func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, btrfstest.Shared(t).Path)
+			if far {
+				w.ssh = w.far("-", "-")
+			}
+			w.mb.Merge.DeletedOnline = merge.Apply
+			w.online.makeFolder("work")
+			for i := range 9 {
+				w.online.deliver([]string{"work", "INBOX", "INBOX"}[i%3], fmt.Sprint("m", i), "S", i)
+			}
+			w.sync()
+			w.sync()
+			w.online.renameFolder("work", "work/old") // mv .work .work.old
+			command(t, "btrfs", "subvolume", "create", w.online.dirOf("work"))
+			command(t, "cp", "-a", w.online.dirOf("work/old")+"/.", w.online.dirOf("work"))
+			w.sync()
+			must(t, os.RemoveAll(w.online.dirOf("work/old")))
+			for range 2 {
+				if res := w.sync(); res.Record.Report.Offline.Deleted != 0 {
+					t.Fatalf("at home: %+v, notes %q", res.Record.Report.Offline, res.Notes)
+				}
+			}
+		})
+	}
+}
+
+// TestNestedUnknown: a subvolume that no sync has known as a folder, as snapper's
+// .snapshots, is refused, and holds back no deletion.
+func TestNestedUnknown(t *testing.T) {
+	for _, far := range []bool{false, true} {
+		t.Run(map[bool]string{false: "here", true: "elsewhere"}[far], func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, btrfstest.Shared(t).Path)
+			if far {
+				w.ssh = w.far("-", "-")
+			}
+			w.mb.Merge.DeletedOnline = merge.Apply
+			command(t, "btrfs", "subvolume", "create", w.online.dirOf("snapshots"))
+			for i := range 4 {
+				w.online.deliver("INBOX", fmt.Sprint("m", i), "S", i)
+			}
+			w.sync()
+			w.online.delete("INBOX", "m1")
+			res := w.sync()
+			if h := res.Record.Pending.Held; res.Record.Report.Offline.Deleted != 1 || len(h) != 1 || h[0].Message != ".snapshots" {
+				t.Errorf("at home: %+v, held %+v, notes %q", res.Record.Report.Offline, h, res.Notes)
+			}
 		})
 	}
 }

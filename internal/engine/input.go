@@ -132,21 +132,27 @@ func (r *run) input() (merge.Input, error) {
 		in.Messages = append(in.Messages, m)
 	}
 	for _, side := range merge.Sides {
-		in.Folders[side] = slices.SortedFunc(slices.Values(append(r.folders(side), r.hiddenFolders(side)...)),
+		in.Folders[side] = slices.SortedFunc(slices.Values(append(r.folders(side), r.hiddenFolders(side, anyRefused)...)),
 			func(a, b merge.Folder) int { return strings.Compare(a.Name, b.Name) })
-		in.Hidden[side] = slices.ContainsFunc(r.refused[side], func(ref tree.Refused) bool { return ref.Why == tree.Elsewhere })
+		// A link can be meant, and a subvolume that no sync has known as a folder, as
+		// snapper's; what was synced and is elsewhere now is a mistake, and mail goes there.
+		in.Hidden[side] = len(r.hiddenFolders(side, func(ref tree.Refused) bool { return ref.Why == tree.Elsewhere })) > 0
 		in.Known[side] = r.known(side)
 	}
 	return in, nil
 }
 
+func anyRefused(tree.Refused) bool { return true }
+
 // hides returns what tells the folders that a side may have but that can not be
 // read there: the folder's directory, or its cur/ or new/, is a symlink, another
-// file system or another subvolume.
-func (r *run) hides(side merge.Side) func(folder string) bool {
+// file system or another subvolume. Only some of what was refused counts.
+func (r *run) hides(side merge.Side, counts func(tree.Refused) bool) func(folder string) bool {
 	paths := map[string]bool{}
 	for _, ref := range r.refused[side] {
-		paths[filepath.Clean(ref.Path)] = true
+		if counts(ref) {
+			paths[filepath.Clean(ref.Path)] = true
+		}
 	}
 	return func(folder string) bool {
 		dir, err := r.store(side).Layout.Dir(folder)
@@ -168,7 +174,7 @@ func (r *run) unreadable(side merge.Side) func(message string) bool {
 	if len(r.refused[side]) == 0 && r.refusedMore[side] == 0 {
 		return func(string) bool { return false }
 	}
-	keys, hides := map[string]bool{}, r.hides(side)
+	keys, hides := map[string]bool{}, r.hides(side, anyRefused)
 	for _, ref := range r.refused[side] {
 		keys[keyUpTo(filepath.Base(ref.Path), ",:")] = true
 	}
@@ -194,8 +200,8 @@ func (r *run) unreadable(side merge.Side) func(message string) bool {
 
 // hiddenFolders returns the folders that both sides had after the last sync and
 // that can not be read on this one: to the merge they are there, and not empty.
-func (r *run) hiddenFolders(side merge.Side) (out []merge.Folder) {
-	hides := r.hides(side)
+func (r *run) hiddenFolders(side merge.Side, counts func(tree.Refused) bool) (out []merge.Folder) {
+	hides := r.hides(side, counts)
 	for _, f := range r.last.Folders {
 		if r.now[side].folder(f) == nil && hides(f) {
 			out = append(out, merge.Folder{Name: f, Mails: 1})
