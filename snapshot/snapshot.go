@@ -12,7 +12,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -21,7 +20,6 @@ import (
 	"strings"
 
 	"github.com/dennwc/btrfs"
-	"golang.org/x/sys/unix"
 )
 
 // Errors that a caller tells apart with errors.Is.
@@ -65,7 +63,7 @@ func ParseName(name string) (side string, sync int, ok bool) {
 // that subvolume and commits the transaction before it returns (fs/btrfs/ioctl.c
 // btrfs_mksnapshot; measured by power cuts on Linux 6.18). A power cut before
 // that leaves no snapshot, never half of one. Subvolumes nested in live are not
-// part of it, see [Nested].
+// part of it, see [Subvolumes].
 //
 // Errors: [ErrExists], [ErrNotExist], [ErrNotBtrfs], [ErrNotSubvolume],
 // [ErrOtherFS]. What the kernel refuses beyond these comes as text only, as the
@@ -218,77 +216,4 @@ func sameFilesystem(a, b *os.File) (bool, error) {
 	}
 	idb, err := fsid(b)
 	return ida == idb, err
-}
-
-// Nested returns, as paths below path, the directories on its first two levels
-// that a snapshot of it would show empty: subvolumes of their own, and mount
-// points. A Maildir has its cur/, new/ and tmp/ there, and with them the folders
-// of Maildir++. It stats directories only, but has to list every name of
-// the first two levels.
-func Nested(path string) ([]string, error) {
-	f, err := openSubvolume(path)
-	if err != nil {
-		return nil, fmt.Errorf("look for nested subvolumes: %w", err)
-	}
-	defer f.Close()
-	var st unix.Stat_t
-	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
-		return nil, fmt.Errorf("look for nested subvolumes in %q: %w", path, err)
-	}
-	found, err := nested(f, st.Dev, 2)
-	if err != nil {
-		return nil, fmt.Errorf("look for nested subvolumes in %q: %w", path, err)
-	}
-	slices.Sort(found)
-	return found, nil
-}
-
-// nested looks through dir and levels-1 levels below it for directories that
-// have not the device number of the subvolume. The store belongs to a user, so
-// each is opened from its parent, not by a path.
-func nested(dir *os.File, dev uint64, levels int) (found []string, err error) {
-	for {
-		entries, err := dir.ReadDir(4096)
-		if err == io.EOF {
-			return found, nil
-		} else if err != nil {
-			return nil, err
-		}
-		for _, e := range entries {
-			if !e.IsDir() {
-				continue
-			}
-			below, err := nestedEntry(dir, e.Name(), dev, levels)
-			if err != nil {
-				return nil, err
-			}
-			found = append(found, below...)
-		}
-	}
-}
-
-func nestedEntry(dir *os.File, name string, dev uint64, levels int) ([]string, error) {
-	fd, err := unix.Openat(int(dir.Fd()), name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-	if err == unix.ENOENT || err == unix.ENOTDIR || err == unix.ELOOP { // the user was faster
-		return nil, nil
-	} else if err != nil {
-		return nil, fmt.Errorf("%q: %w", name, err)
-	}
-	sub := os.NewFile(uintptr(fd), name)
-	defer sub.Close()
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
-		return nil, fmt.Errorf("%q: %w", name, err)
-	}
-	if st.Dev != dev {
-		return []string{name}, nil
-	}
-	if levels == 1 {
-		return nil, nil
-	}
-	below, err := nested(sub, dev, levels-1)
-	for i := range below {
-		below[i] = filepath.Join(name, below[i])
-	}
-	return below, err
 }

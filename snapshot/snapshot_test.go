@@ -223,35 +223,3 @@ func TestSameFilesystem(t *testing.T) {
 		}
 	}
 }
-
-// TestNested: subvolumes and mount points on two levels, none deeper; a
-// symlink to a subvolume is not followed.
-func TestNested(t *testing.T) {
-	fs := btrfstest.Shared(t)
-	live := fs.Subvolume(t, "live")
-	outside := fs.Subvolume(t, "outside")
-	for _, rel := range []string{"live/.work/cur/subvolume", "live/.archive", "live/cur/inside"} {
-		fs.Subvolume(t, rel)
-	}
-	mounted := mkdir(t, fs, "live/.mounted")
-	if err := unix.Mount("none", mounted, "tmpfs", 0, ""); err != nil {
-		t.Fatal(err)
-	}
-	defer unix.Unmount(mounted, 0)
-	if err := os.Symlink(outside, filepath.Join(live, ".symlink")); err != nil {
-		t.Fatal(err)
-	}
-	got, err := Nested(live)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if d := cmp.Diff([]string{".archive", ".mounted", "cur/inside"}, got); d != "" {
-		t.Errorf("-want +got:\n%s", d)
-	}
-	if got, err := Nested(outside); err != nil || len(got) != 0 {
-		t.Errorf("an empty one: %v, %v", got, err)
-	}
-	if _, err := Nested(filepath.Join(live, ".work")); !errors.Is(err, ErrNotSubvolume) {
-		t.Errorf("a directory: %v", err)
-	}
-}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"path/filepath"
@@ -132,38 +133,37 @@ func (r *run) input() (merge.Input, error) {
 		in.Messages = append(in.Messages, m)
 	}
 	for _, side := range merge.Sides {
-		in.Folders[side] = slices.SortedFunc(slices.Values(append(r.folders(side), r.hiddenFolders(side, anyRefused)...)),
-			func(a, b merge.Folder) int { return strings.Compare(a.Name, b.Name) })
-		// A link can be meant, and a subvolume that no sync has known as a folder, as
-		// snapper's; what was synced and is elsewhere now is a mistake, and mail goes there.
-		in.Hidden[side] = len(r.hiddenFolders(side, func(ref tree.Refused) bool { return ref.Why == tree.Elsewhere })) > 0
+		in.Folders[side] = r.folders(side)
+		for f, why := range r.hiddenFolders(side) { // they are there, and not empty
+			in.Folders[side] = append(in.Folders[side], merge.Folder{Name: f, Mails: 1})
+			// A link can be meant, and a subvolume that no sync has known as a folder, as
+			// snapper's; what was synced and is elsewhere now is a mistake, and mail goes there.
+			in.Hidden[side] = in.Hidden[side] || why == tree.Elsewhere
+		}
+		slices.SortFunc(in.Folders[side], func(a, b merge.Folder) int { return strings.Compare(a.Name, b.Name) })
 		in.Known[side] = r.known(side)
 	}
 	return in, nil
 }
 
-func anyRefused(tree.Refused) bool { return true }
-
-// hides returns what tells the folders that a side may have but that can not be
-// read there: the folder's directory, or its cur/ or new/, is a symlink, another
-// file system or another subvolume. Only some of what was refused counts.
-func (r *run) hides(side merge.Side, counts func(tree.Refused) bool) func(folder string) bool {
-	paths := map[string]bool{}
+// hides returns what tells why a folder that a side may have can not be read
+// there, "" if it can: the folder's directory, or its cur/ or new/, is a symlink,
+// another file system or another subvolume.
+func (r *run) hides(side merge.Side) func(folder string) (why string) {
+	whys := map[string]string{}
 	for _, ref := range r.refused[side] {
-		if counts(ref) {
-			paths[filepath.Clean(ref.Path)] = true
-		}
+		whys[filepath.Clean(ref.Path)] = ref.Why
 	}
-	return func(folder string) bool {
+	return func(folder string) string {
 		dir, err := r.store(side).Layout.Dir(folder)
 		if err != nil {
-			return false
+			return ""
 		}
-		hidden := paths[filepath.Join(dir, "cur")] || paths[filepath.Join(dir, "new")]
+		why := cmp.Or(whys[filepath.Join(dir, "cur")], whys[filepath.Join(dir, "new")])
 		for ; dir != "."; dir = filepath.Dir(dir) { // in the fs layout folders are below folders
-			hidden = hidden || paths[dir]
+			why = cmp.Or(why, whys[dir])
 		}
-		return hidden
+		return why
 	}
 }
 
@@ -174,12 +174,12 @@ func (r *run) unreadable(side merge.Side) func(message string) bool {
 	if len(r.refused[side]) == 0 && r.refusedMore[side] == 0 {
 		return func(string) bool { return false }
 	}
-	keys, hides := map[string]bool{}, r.hides(side, anyRefused)
+	keys, hides := map[string]bool{}, r.hides(side)
 	for _, ref := range r.refused[side] {
 		keys[keyUpTo(filepath.Base(ref.Path), ",:")] = true
 	}
 	hidden := func(folder, key string) bool {
-		return keys[key] || r.refusedMore[side] > 0 || hides(folder) // of a store with too many the list is not complete
+		return keys[key] || r.refusedMore[side] > 0 || hides(folder) != "" // of a store with too many the list is not complete
 	}
 	return func(message string) bool {
 		for _, f := range r.base[side].all(message) {
@@ -199,12 +199,12 @@ func (r *run) unreadable(side merge.Side) func(message string) bool {
 }
 
 // hiddenFolders returns the folders that both sides had after the last sync and
-// that can not be read on this one: to the merge they are there, and not empty.
-func (r *run) hiddenFolders(side merge.Side, counts func(tree.Refused) bool) (out []merge.Folder) {
-	hides := r.hides(side, counts)
+// that can not be read on this one, and why.
+func (r *run) hiddenFolders(side merge.Side) map[string]string {
+	out, hides := map[string]string{}, r.hides(side)
 	for _, f := range r.last.Folders {
-		if r.now[side].folder(f) == nil && hides(f) {
-			out = append(out, merge.Folder{Name: f, Mails: 1})
+		if why := hides(f); why != "" && r.now[side].folder(f) == nil {
+			out[f] = why
 		}
 	}
 	return out

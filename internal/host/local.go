@@ -7,10 +7,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -90,7 +88,7 @@ func (l *Local) Freeze(_ context.Context, name string) (*Frozen, error) {
 	if err != nil {
 		return nil, err
 	}
-	before, err := l.nested()
+	before, err := l.store.nested()
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +103,7 @@ func (l *Local) Freeze(_ context.Context, name string) (*Frozen, error) {
 		// Before and after the snapshot: what was nested when it was taken is in one of
 		// the two, but for what came and went in between.
 		var after []string
-		after, err = l.nested()
+		after, err = l.store.nested()
 		f.Nested = slices.Compact(slices.Sorted(slices.Values(append(before, after...))))
 	}
 	if err != nil {
@@ -113,56 +111,6 @@ func (l *Local) Freeze(_ context.Context, name string) (*Frozen, error) {
 	}
 	return f, nil
 }
-
-// nested returns the subvolumes and mount points in the store that are in the
-// place of a folder, of a directory above folders, or of a folder's cur/ or new/.
-func (l *Local) nested() (out []string, err error) {
-	subvolumes, err := snapshot.Subvolumes(l.store.Path)
-	if err != nil {
-		return nil, err
-	}
-	mounts, err := mountsBelow(l.store.Path)
-	if err != nil {
-		return nil, err
-	}
-	for _, p := range slices.Concat(subvolumes, mounts) {
-		folder := p
-		if base := path.Base(p); base == "cur" || base == "new" {
-			folder = path.Dir(p)
-		}
-		if _, err := l.store.Layout.Folder(folder); err == nil {
-			out = append(out, p)
-		}
-	}
-	return out, nil
-}
-
-// mountsBelow returns the paths below dir at which something is mounted
-// (proc_pid_mountinfo(5)).
-func mountsBelow(dir string) (out []string, err error) {
-	real, err := filepath.EvalSymlinks(dir)
-	if err != nil {
-		return nil, err
-	}
-	data, err := os.ReadFile("/proc/self/mountinfo")
-	if err != nil {
-		return nil, err
-	}
-	for line := range strings.Lines(string(data)) {
-		fields := strings.Fields(line)
-		if len(fields) < 5 {
-			continue
-		}
-		at := unescapeMount.Replace(fields[4])
-		if rest, ok := strings.CutPrefix(at, real+"/"); ok {
-			out = append(out, rest)
-		}
-	}
-	return out, nil
-}
-
-// unescapeMount undoes what the kernel writes for characters that separate.
-var unescapeMount = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`, `\043`, "#")
 
 // tickAfter returns the clock that the kernel takes ctimes from when it is past
 // t: up to two ticks later. It goes in ticks and lags behind, but what is changed

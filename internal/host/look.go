@@ -72,7 +72,7 @@ func (s Store) check(thorough bool) (out []Problem) {
 	} else if readOnly(s.Path) {
 		problem(s.Path, unix.EROFS, "mount it read-write")
 	} else if thorough {
-		list, err := snapshot.Nested(s.Path)
+		list, err := s.elsewhere()
 		if err != nil {
 			problem(s.Path, err, "")
 		}
